@@ -1,0 +1,1 @@
+"""Conditional generative adversarial networks: architectures, data and training."""

@@ -1,0 +1,40 @@
+"""Atomic training checkpoints, read back without unpickling code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan.errors import CheckpointError
+
+
+def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any]) -> None:
+    """Write ``state`` under ``identity`` to ``path``: a reader finds the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as stream:
+        torch.save({"identity": identity, "state": state}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.device) -> dict[str, Any]:
+    """Return the state saved at ``path``.
+
+    Raises:
+        CheckpointError: the file is unreadable, or was made by another spec, recipe, dataset or seed than ``identity``.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        found, state = content["identity"], content["state"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
+    if found != identity:
+        differing = sorted(key for key in identity if found.get(key) != identity[key])
+        raise CheckpointError(f"{path} was made by another run: {', '.join(differing)} differ; use an empty folder")
+    return dict(state)

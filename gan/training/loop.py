@@ -1,0 +1,193 @@
+"""The training loop: steps until the budget ends, checkpoints and curves on the way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from gan.data import ImageDataset
+from gan.errors import SpecError
+from gan.sampling import GeneratorSampler
+from gan.spec import GeneratorSpec
+from gan.training.checkpoint import load_checkpoint, save_checkpoint
+from gan.training.hardware import multiplies_bf16
+from gan.training.recipe import TrainingBudget, TrainingRecipe
+from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
+from gan.training.state import TrainingState, build_state
+from gan.training.step import train_step
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingIntervals:
+    """How often training looks up from its work.
+
+    Attributes:
+        record_steps: steps between points of the curves.
+        sample_steps: steps between sample grids; 0 for none.
+        checkpoint_seconds: wall clock between checkpoints.
+    """
+
+    record_steps: int = 25
+    sample_steps: int = 0
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.record_steps < 1 or self.sample_steps < 0 or self.checkpoint_seconds < 0:
+            raise SpecError(f"intervals must be positive (sample_steps may be 0 for none); got {self}")
+
+
+def train_generator(
+    spec: GeneratorSpec,
+    recipe: TrainingRecipe,
+    budget: TrainingBudget,
+    dataset: ImageDataset,
+    *,
+    seed: int,
+    device: torch.device,
+    folder: Path | None = None,
+    intervals: TrainingIntervals | None = None,
+    hooks: TrainingHooks | None = None,
+) -> TrainingResult:
+    """Train the generator that ``spec`` describes until ``budget`` ends.
+
+    With ``folder``, a checkpoint there is continued on the same random streams, and new ones are written to it, also
+    when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``.
+
+    Raises:
+        SpecError: spec and dataset disagree on image size or classes.
+        CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one.
+    """
+    _check_fit(spec, dataset)
+    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device)
+    identity = {
+        "spec": spec.digest,
+        "recipe": recipe.digest,
+        "dataset": dataset.digest,
+        "seed": str(seed),
+    }
+    path = None if folder is None else folder / CHECKPOINT_NAME
+    if path is not None and path.exists():
+        state.load_state_dict(load_checkpoint(path, identity, device=device))
+    run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)
+    return run.to_end(step_limit=budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train)))
+
+
+def _check_fit(spec: GeneratorSpec, dataset: ImageDataset) -> None:
+    for name, found in (("image_size", dataset.image_size), ("num_classes", dataset.num_classes)):
+        if getattr(spec, name) != found:
+            raise SpecError(
+                f"the spec's {name} must be the dataset's; got {getattr(spec, name)} for {dataset.name} with {found}"
+            )
+
+
+class _Run:
+    """One session of a training run."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        recipe: TrainingRecipe,
+        budget: TrainingBudget,
+        intervals: TrainingIntervals,
+        hooks: TrainingHooks,
+        path: Path | None,
+        identity: dict[str, str],
+    ) -> None:
+        self._state, self._recipe, self._budget = state, recipe, budget
+        self._intervals, self._hooks, self._path, self._identity = intervals, hooks, path, identity
+        self._device = next(state.generator.parameters()).device
+        # Reading a loss waits for a GPU, so there it is looked at less often.
+        self._check_steps = 1 if self._device.type == "cpu" else intervals.record_steps
+        self._first_step, self._first_seconds = state.step, state.seconds
+        self._started = self._saved = time.monotonic()
+        self._last_finite_step = state.step
+
+    def to_end(self, *, step_limit: int | None) -> TrainingResult:
+        bf16 = self._recipe.bf16 and multiplies_bf16(self._device)
+        state = self._state
+        try:
+            while not self._finished(step_limit):
+                d_loss, g_loss = train_step(state, self._recipe, bf16=bf16)
+                state.seconds = self._first_seconds + time.monotonic() - self._started
+                if state.step % self._check_steps and not self._finished(step_limit):
+                    continue
+                losses = float(d_loss), float(g_loss)
+                if not all(map(_is_finite, losses)):
+                    return self._result(TrainingOutcome.DIVERGED, f"losses {losses} at step {state.step}")
+                self._last_finite_step = state.step
+                self._look_up(losses, step_limit)
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        self._save()
+        return self._result(TrainingOutcome.COMPLETED, "the budget ended")
+
+    def _finished(self, step_limit: int | None) -> bool:
+        if step_limit is not None and self._state.step >= step_limit:
+            return True
+        return self._budget.seconds is not None and self._state.seconds >= self._budget.seconds
+
+    def _look_up(self, losses: tuple[float, float], step_limit: int | None) -> None:
+        state = self._state
+        if state.step % self._intervals.record_steps == 0 or self._finished(step_limit):
+            record = self._record(losses, step_limit)
+            state.history.append({key: float(value) for key, value in asdict(record).items() if value is not None})
+            self._hooks.on_record(record)
+        if self._intervals.sample_steps and state.step % self._intervals.sample_steps == 0:
+            self._hooks.on_samples(state.step, self._grid())
+        if time.monotonic() - self._saved >= self._intervals.checkpoint_seconds:
+            self._save()
+
+    def _record(self, losses: tuple[float, float], step_limit: int | None) -> TrainingRecord:
+        state = self._state
+        session = max(state.seconds - self._first_seconds, 1e-9)
+        steps_per_second = (state.step - self._first_step) / session
+        remaining = []
+        if step_limit is not None:
+            remaining.append((step_limit - state.step) / steps_per_second)
+        if self._budget.seconds is not None:
+            remaining.append(max(self._budget.seconds - state.seconds, 0.0))
+        return TrainingRecord(
+            step=state.step,
+            images=state.step * self._recipe.batch_size,
+            seconds=state.seconds,
+            discriminator_loss=losses[0],
+            generator_loss=losses[1],
+            images_per_second=steps_per_second * self._recipe.batch_size,
+            eta_seconds=min(remaining) if remaining else None,
+        )
+
+    def _grid(self) -> torch.Tensor:
+        """Eight images of each class from fixed latents, class by class."""
+        state = self._state
+        sample = GeneratorSampler(state.average, latent_dim=state.latent_dim, num_classes=state.num_classes, seed=0)
+        indices = torch.arange(8 * state.num_classes)
+        return sample(indices // 8, indices)
+
+    def _save(self) -> None:
+        if self._path is not None:
+            save_checkpoint(self._path, self._identity, self._state.state_dict())
+        self._saved = time.monotonic()
+
+    def _result(self, outcome: TrainingOutcome, message: str) -> TrainingResult:
+        state = self._state
+        return TrainingResult(
+            generator=state.average,
+            outcome=outcome,
+            steps=state.step,
+            last_finite_step=self._last_finite_step,
+            images=state.step * self._recipe.batch_size,
+            seconds=state.seconds,
+            history=tuple(state.history),
+            resumed_from_step=self._first_step,
+            message=message,
+        )
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0.0

@@ -1,0 +1,121 @@
+"""How a generator is trained, and for how long: two frozen records."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from gan.augment import POLICIES
+from gan.digest import json_digest
+from gan.errors import SpecError
+from gan.losses import ADVERSARIAL_LOSSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecipe:
+    """Everything about training that does not depend on the generator or the data.
+
+    Attributes:
+        loss: adversarial loss, ``bce`` or ``hinge``.
+        discriminator: ``published`` or ``projection``.
+        discriminator_widths: channels after each stride-2 convolution of the discriminator.
+        batch_size: images per step.
+        generator_learning_rate: Adam step size of the generator.
+        discriminator_learning_rate: Adam step size of the discriminator.
+        adam_betas: Adam's decay rates of both optimisers.
+        label_smoothing: how much the target of real images is lowered (``bce`` only).
+        auxiliary_weight: weight of the discriminator's own class head in both losses; 0 builds none.
+        ema_decay: decay of the averaged generator per step; 0 keeps the last weights.
+        augmentation: differentiable augmentation policy, in order.
+        bf16: autocast to bfloat16 where the hardware multiplies it natively.
+        channels_last: keep images and weights in channels-last memory order.
+    """
+
+    loss: str = "hinge"
+    discriminator: str = "projection"
+    discriminator_widths: tuple[int, ...] = (64, 128, 256)
+    batch_size: int = 64
+    generator_learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 2e-4
+    adam_betas: tuple[float, float] = (0.0, 0.9)
+    label_smoothing: float = 0.0
+    auxiliary_weight: float = 1.0
+    ema_decay: float = 0.999
+    augmentation: tuple[str, ...] = ()
+    bf16: bool = True
+    channels_last: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
+        object.__setattr__(self, "adam_betas", tuple(self.adam_betas))
+        object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        if self.loss not in ADVERSARIAL_LOSSES:
+            raise SpecError(f"loss must be one of {', '.join(ADVERSARIAL_LOSSES)}; got {self.loss!r}")
+        if self.batch_size < 2:
+            raise SpecError(f"batch_size must be at least 2 for batch normalisation; got {self.batch_size}")
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SpecError(f"{name} must be positive and finite; got {value}")
+        if not 0 <= self.ema_decay < 1:
+            raise SpecError(f"ema_decay must be in [0, 1); got {self.ema_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise SpecError(f"label_smoothing must be in [0, 1); got {self.label_smoothing}")
+        if self.label_smoothing and self.loss != "bce":
+            raise SpecError(f"label_smoothing needs loss=bce; got loss={self.loss}")
+        if self.auxiliary_weight < 0 or (self.auxiliary_weight and self.discriminator == "published"):
+            raise SpecError(
+                "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class head; "
+                f"got {self.auxiliary_weight} with discriminator={self.discriminator}"
+            )
+        if unknown := set(self.augmentation) - set(POLICIES):
+            raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON form."""
+        return json_digest(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBudget:
+    """When training ends: at whichever of the given limits comes first. At least one must be given.
+
+    Attributes:
+        steps: optimiser steps.
+        images: real images shown.
+        epochs: epochs of ``batches_per_epoch`` steps, or of the whole training set without it.
+        batches_per_epoch: steps that count as one epoch.
+        seconds: wall clock spent in training, earlier sessions of a resumed run included. A budget in seconds alone is
+            not reproducible across machines; steps and images are.
+    """
+
+    steps: int | None = None
+    images: int | None = None
+    epochs: int | None = None
+    batches_per_epoch: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.images is None and self.epochs is None and self.seconds is None:
+            raise SpecError("a training budget needs steps, images, epochs or seconds; got none")
+        for name in ("steps", "images", "epochs", "batches_per_epoch", "seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise SpecError(f"training budget {name} must be positive; got {value}")
+
+    def step_limit(self, *, batch_size: int, train_images: int) -> int | None:
+        """Return the largest number of steps that the budget allows, or None when only seconds limit it."""
+        limits = []
+        if self.steps is not None:
+            limits.append(self.steps)
+        if self.images is not None:
+            limits.append(math.ceil(self.images / batch_size))
+        if self.epochs is not None:
+            limits.append(self.epochs * (self.batches_per_epoch or math.ceil(train_images / batch_size)))
+        return min(limits) if limits else None
+
+
+def published_budget(*, epochs: int = 30, batches_per_epoch: int = 51, full: bool = False) -> TrainingBudget:
+    """Return the published budget: ``epochs`` of 51 batches, or of the whole training set when ``full``."""
+    return TrainingBudget(epochs=epochs, batches_per_epoch=None if full else batches_per_epoch)

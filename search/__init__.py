@@ -1,0 +1,1 @@
+"""The search: spaces, constraints, studies, their record and their report."""

@@ -1,0 +1,92 @@
+"""The circuit of a generator spec: exported, counted and compiled before any training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gan.generators import Generator, build_generator, fold_batchnorm
+from gan.sampling import latents_for, one_hot_rows
+from gan.spec import GeneratorSpec
+from search.files import write_text
+from zk.cost import CircuitCost, predict_peak_bytes, predict_prove_seconds
+from zk.counting import multiply_accumulates, published_operations
+from zk.errors import ZkError
+from zk.export import OnnxExport, export_onnx
+from zk.pipeline import measure_circuit
+from zk.types import Budget, CircuitOptions, Outcome
+
+NETWORK_NAME = "network.onnx"
+INPUT_NAMES = ("latent", "one_hot")
+OUTPUT_NAMES = ("image",)
+
+
+@dataclass(frozen=True)
+class CircuitFigures:
+    """What is known of a candidate's circuit before training.
+
+    Attributes:
+        metrics: figures by name, those of :class:`search.constraints.CircuitLimits` among them.
+        compiled: whether EZKL compiled it.
+        reason: why not, empty when it did.
+    """
+
+    metrics: dict[str, float]
+    compiled: bool
+    reason: str
+
+
+def circuit_inputs(spec: GeneratorSpec, *, seed: int = 0, index: int = 0, label: int = 0) -> tuple[torch.Tensor, ...]:
+    """Return the circuit's inputs for one sample: latent [1, Z] of (``seed``, ``index``) and one-hot row [1, K]."""
+    latent = latents_for(torch.tensor([index]), latent_dim=spec.latent_dim, seed=seed)
+    return latent, one_hot_rows(torch.tensor([label]), spec.num_classes)
+
+
+def export_generator(generator: Generator, spec: GeneratorSpec, path: Path) -> OnnxExport:
+    """Export ``generator`` with its normalisations folded away; inputs are the latent and the class's one-hot row."""
+    return export_onnx(fold_batchnorm(generator).cpu(), circuit_inputs(spec), path, INPUT_NAMES, OUTPUT_NAMES)
+
+
+def measure_spec(spec: GeneratorSpec, folder: Path, *, options: CircuitOptions, budget: Budget) -> CircuitFigures:
+    """Count and compile the circuit of an untrained generator of ``spec``; its rows do not depend on the weights.
+
+    Whatever stops it (an operator that EZKL refuses, the budget) is a figure, not an error.
+    """
+    generator = build_generator(spec)
+    metrics = {
+        "published_operations": float(published_operations(generator)),
+        "macs": float(multiply_accumulates(generator.eval(), circuit_inputs(spec))),
+        "parameters": float(sum(parameter.numel() for parameter in generator.parameters())),
+    }
+    try:
+        exported = export_generator(generator, spec, folder / NETWORK_NAME)
+        measured = measure_circuit(exported.path, folder, options=options, budget=budget)
+    except ZkError as error:
+        return CircuitFigures(metrics, False, str(error))
+    if measured.cost is not None:
+        metrics |= cost_metrics(measured.cost)
+    metrics["circuit_seconds"] = sum(stage.wall_seconds for stage in measured.stages)
+    failed = [stage for stage in measured.stages if not stage.ok]
+    reason = "; ".join(f"{stage.stage} {stage.outcome}: {stage.message}" for stage in failed)
+    figures = CircuitFigures(metrics, measured.outcome is Outcome.OK, reason)
+    write_text(
+        folder / "figures.json", json.dumps({"compiled": figures.compiled, "reason": reason, "metrics": metrics})
+    )
+    return figures
+
+
+def cost_metrics(cost: CircuitCost) -> dict[str, float]:
+    """Return the figures of ``cost`` and the predictions from it, by the names used in records and limits."""
+    return {
+        "einsum_operations": float(cost.einsum_distinct),
+        "einsum_instances": float(cost.einsum_instances),
+        "rows": float(cost.rows),
+        "assignments": float(cost.total_assignments),
+        "lookup_tables": float(cost.static_lookups),
+        "logrows": float(cost.logrows),
+        "predicted_peak_bytes": float(predict_peak_bytes(cost)),
+        "predicted_prove_seconds": float(predict_prove_seconds(cost)),
+    }

@@ -1,0 +1,146 @@
+"""What a finished session files and prints: tables, plots, report, and the line that opens the UI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from search.files import write_text
+from search.front import FRONT_METRICS, front_rows, trial_rows, write_csv
+from search.objective import SAMPLES_NAME
+from search.plots import hypervolume_figure, parallel_figure, pareto_figure
+from search.proving import proof_sentences
+from search.report import ReportContent, format_value, render_report
+from search.session import SessionResult, SessionSettings, candidate_folders, session_summary
+from search.study import hypervolume_history, scored_trials
+from search.tracking import Tracker
+
+PRINTED = (
+    "trial", "family", "accuracy", "inception_score", "diversity", "judge_accuracy", "cas", "einsum_operations",
+    "published_operations", "macs", "rows", "logrows", "proof.wiring",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ResultPaths:
+    """Files of a finished session."""
+
+    report: Path
+    front: Path
+    summary: Path
+
+
+def file_results(
+    result: SessionResult, settings: SessionSettings, tracker: Tracker, folder: Path, *, commit: str
+) -> ResultPaths:
+    """Write front, plots, summary and report to ``folder`` and file them with the study's parent run."""
+    front, rows = front_rows(result.study), trial_rows(result.study)
+    paths = ResultPaths(folder / "report.html", folder / "front.csv", folder / "summary.json")
+    history = hypervolume_history(result.study, settings.objectives)
+    figures = _figures(rows, settings, history)
+    write_csv(front, paths.front)
+    write_csv(rows, folder / "trials.csv")
+    write_text(paths.summary, session_summary(result, rows))
+    content = ReportContent(
+        title=f"Study {settings.name}",
+        facts=score_facts(result, settings, commit=commit),
+        front=front,
+        columns=(
+            "trial",
+            "family",
+            "widths",
+            "conditioning",
+            "activation",
+            *FRONT_METRICS,
+            "proof.outcome",
+            "proof.wiring",
+        ),
+        pictures={number: path / SAMPLES_NAME for number, path in candidate_folders(result.study).items()},
+        figures=list(figures.values()),
+        proof=_proof_text(result, settings, front),
+        proved=any(row.get("proof.counts") == "true" for row in rows),
+        proof_picture=_proof_picture(result, front),
+    )
+    write_text(paths.report, render_report(content))
+    parent = tracker.parent_id
+    for path in (paths.front, paths.summary, paths.report, folder / "trials.csv"):
+        tracker.artifact(parent, path)
+    for name, figure in figures.items():
+        tracker.figure(parent, figure, f"plots/{name}.html")
+    shown = [name for name in content.columns if any(name in row for row in front)]
+    tracker.table(parent, [{name: row.get(name) for name in shown} for row in front], "front.json")
+    for step, value in enumerate(history, start=1):
+        tracker.metrics(parent, {"hypervolume": value}, step=step)
+    tracker.metrics(parent, {"scored_trials": len(scored_trials(result.study)), "front_members": len(front)})
+    tracker.tags(parent, {"proved": str(content.proved).lower()})
+    return paths
+
+
+def _figures(rows: list[dict[str, Any]], settings: SessionSettings, history: list[float]) -> dict[str, Any]:
+    if not any(row["state"] == "scored" for row in rows):
+        return {}
+    figures = {
+        "pareto": pareto_figure(rows, settings.objectives),
+        "parallel": parallel_figure(rows, settings.objectives),
+    }
+    return figures | ({"hypervolume": hypervolume_figure(history)} if history else {})
+
+
+def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str) -> dict[str, str]:
+    """Return what the scores were computed on, label to text."""
+    classifier, judge, reference = result.judges.classifier, result.judges.judge, result.judges.reference
+    return {
+        "dataset": f"{result.dataset.name}, {len(result.dataset.train):,} training and {len(result.dataset.test):,} test images",
+        "dataset digest": result.dataset.digest,
+        "generated images per score": f"{reference.samples:,}, seed {settings.evaluation.seed}, float arithmetic",
+        "real images beside them": f"{reference.real_samples:,} of the test set",
+        "ZK classifier": f"{classifier.report.accuracy:.2%} of the test set, Inception Score {classifier.report.real_inception_score:.3f}",
+        "ZK classifier digest": classifier.digest,
+        "held-out judge": f"{judge.report.accuracy:.2%} of the test set",
+        "judge digest": judge.digest,
+        "images for the classification accuracy score": f"{settings.cas_images:,}",
+        "SRS": "drawn locally, for tests only; not a ceremony's",
+        "commit": commit,
+        "seconds of this session": ", ".join(f"{part} {value:.0f}" for part, value in result.seconds.items()),
+    }
+
+
+def _proof_text(result: SessionResult, settings: SessionSettings, front: list[dict[str, Any]]) -> list[str]:
+    earlier = next((row for row in front if row.get("proof.counts") == "true"), None)
+    if not result.attempts and earlier is not None:
+        return [
+            f"Trial {earlier['trial']}: one image proved and verified in an earlier session; wiring {earlier['proof.wiring']}.",
+            f"prove {earlier['proof.prove_seconds']:.1f} s, peak {earlier['proof.prove_peak_rss_bytes'] / 2**30:.2f} GiB",
+        ]
+    return proof_sentences(result.attempts, front, settings.proving.budget)
+
+
+def _proof_picture(result: SessionResult, front: list[dict[str, Any]]) -> Path | None:
+    folders = candidate_folders(result.study)
+    proved = next((row["trial"] for row in front if row.get("proof.counts") == "true"), None)
+    path = None if proved is None else folders[proved] / "proof" / "proved_image.png"
+    return path if path is not None and path.exists() else None
+
+
+def print_results(
+    result: SessionResult, settings: SessionSettings, paths: ResultPaths, *, seconds: float, uri: str
+) -> None:
+    """Print the front, the proof's verdict and where everything is."""
+    front = front_rows(result.study)
+    columns = [name for name in PRINTED if any(name in row for row in front)]
+    table = Table(title=f"Front of {settings.name}: {len(front)} of {len(scored_trials(result.study))} scored trials")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in front:
+        table.add_row(*(format_value(row.get(name)) for name in columns))
+    Console(width=None if Console().is_terminal else 180).print(table)
+    reference = result.judges.reference
+    print(f"real images: Inception Score {reference.inception_score:.3f}, diversity {reference.diversity:.4f}")
+    for sentence in _proof_text(result, settings, front):
+        print(sentence)
+    print(f"report: {paths.report}\nfront:  {paths.front}\n{seconds:.0f} s in all")
+    print(f"browse the trials: make ui   (or: mlflow ui --backend-store-uri {uri})")

@@ -1,0 +1,108 @@
+"""The front as rows of a table, and the table as text and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.files import write_text
+from search.study import REPEATS, Late, ended_trials, front_trials, late_findings, stored_record
+
+FRONT_METRICS = (
+    "accuracy",
+    "inception_score",
+    "real_inception_score",
+    "diversity",
+    "real_diversity",
+    "judge_accuracy",
+    "frechet_distance",
+    "real_frechet_distance",
+    "mode_entropy_normalised",
+    "cas",
+    "cas_real",
+    "einsum_operations",
+    "einsum_instances",
+    "published_operations",
+    "macs",
+    "rows",
+    "logrows",
+    "parameters",
+    "predicted_peak_bytes",
+    "predicted_prove_seconds",
+    "train_seconds",
+    "train_images",
+    "samples",
+)
+INTEGER_METRICS = frozenset(
+    ("einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters",
+     "predicted_peak_bytes", "train_images", "samples", "assignments")
+)  # fmt: skip
+
+
+def trial_state(trial: FrozenTrial) -> str:
+    """Return one word for how ``trial`` ended: scored, repeated, infeasible, diverged, illegal or interrupted."""
+    record = stored_record(trial)
+    if REPEATS in trial.user_attrs:
+        return "repeated"
+    if record is not None:
+        return str(record["outcome"])
+    return "illegal" if trial.state == TrialState.PRUNED else "interrupted"
+
+
+def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -> dict[str, Any]:
+    """Return ``trial`` as one flat row; figures that were not measured are absent.
+
+    ``late`` holds what was found out after the trial had ended, see :func:`search.study.late_findings`.
+    """
+    record = stored_record(trial) or {
+        "metrics": {},
+        "facts": {},
+        "spec": {},
+        "reason": trial.user_attrs.get("illegal", ""),
+    }
+    spec = record["spec"]
+    row: dict[str, Any] = {"trial": trial.number, "state": trial_state(trial), "front": on_front}
+    row |= {name: spec[name] for name in ("family", "conditioning", "activation", "widths") if name in spec}
+    found = late or {}
+    for name, value in {**record["metrics"], **found.get("metrics", {})}.items():
+        row[name] = int(value) if name in INTEGER_METRICS else value
+    row |= {**record["facts"], **found.get("facts", {})}
+    if record["reason"]:
+        row["reason"] = record["reason"]
+    return row
+
+
+def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return a row for every ended trial, in order."""
+    front = {trial.number for trial in front_trials(study)}
+    late = late_findings(study)
+    return [
+        trial_row(trial, on_front=trial.number in front, late=late.get(trial.number)) for trial in ended_trials(study)
+    ]
+
+
+def front_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return a row for every front member, best first objective first."""
+    late = late_findings(study)
+    return [trial_row(trial, on_front=True, late=late.get(trial.number)) for trial in front_trials(study)]
+
+
+def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return ``rows`` as CSV with the union of their columns, in order of first appearance."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write ``rows`` to ``path`` as CSV."""
+    write_text(path, to_csv(rows))

@@ -1,0 +1,142 @@
+"""Evaluating one candidate: circuit first, then training, then scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from evaluation import RealReference, Scores, TrainedClassifier, evaluate_sampler
+from gan.data import ImageDataset
+from gan.sampling import GeneratorSampler
+from gan.spec import GeneratorSpec
+from gan.training import TrainingHooks, TrainingIntervals, TrainingOutcome, TrainingResult, train_generator
+from search.candidate import Candidate
+from search.circuit import measure_spec
+from search.constraints import CircuitLimits, constraint_values, violations
+from search.pictures import save_class_grid
+from search.record import TrialOutcome, TrialRecord
+from search.weights import save_generator
+from zk.types import Budget, CircuitOptions
+
+SAMPLES_NAME = "samples.png"
+CIRCUIT_FOLDER = "circuit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """What every candidate of a study is measured with.
+
+    Attributes:
+        samples: generated images per score.
+        seed: seed of the sampled latents and of the metrics.
+        circuit: how the circuit is laid out.
+        limits: which circuits are accepted.
+        circuit_budget: memory and wall clock of each settings or compile stage.
+        intervals: how often training records, samples and saves.
+    """
+
+    samples: int
+    seed: int
+    circuit: CircuitOptions
+    limits: CircuitLimits
+    circuit_budget: Budget
+    intervals: TrainingIntervals
+
+
+CandidateEvaluator = Callable[[Candidate, Path, TrainingHooks], TrialRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs."""
+
+    dataset: ImageDataset
+    classifier: TrainedClassifier
+    judge: TrainedClassifier
+    reference: RealReference
+    settings: EvaluationSettings
+    device: torch.device
+
+    def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
+        """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
+        settings = self.settings
+        figures = measure_spec(
+            candidate.spec, folder / CIRCUIT_FOLDER, options=settings.circuit, budget=settings.circuit_budget
+        )
+        metrics = dict(figures.metrics)
+        constraints = constraint_values(metrics, settings.limits, compiled=figures.compiled)
+        if broken := violations(constraints):
+            reason = figures.reason or f"over the limit: {', '.join(broken)}"
+            return TrialRecord(candidate, TrialOutcome.INFEASIBLE, reason, metrics, constraints, folder)
+        result = self._train(candidate, folder, hooks)
+        metrics |= training_metrics(result)
+        if result.outcome is TrainingOutcome.DIVERGED:
+            return TrialRecord(
+                candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, result.history
+            )
+        save_generator(folder, candidate.spec, result.generator)
+        scores = self._score(candidate.spec, result.generator, folder)
+        return TrialRecord(
+            candidate,
+            TrialOutcome.SCORED,
+            "",
+            metrics | score_metrics(scores),
+            constraints,
+            folder,
+            result.history,
+            score_facts(scores),
+        )
+
+    def _train(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrainingResult:
+        return train_generator(
+            candidate.spec,
+            candidate.recipe,
+            candidate.budget,
+            self.dataset,
+            seed=candidate.seed,
+            device=self.device,
+            folder=folder,
+            intervals=self.settings.intervals,
+            hooks=hooks,
+        )
+
+    def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:
+        sampler = sampler_for(spec, generator, seed=self.settings.seed)
+        save_class_grid(sampler, num_classes=spec.num_classes, path=folder / SAMPLES_NAME)
+        return evaluate_sampler(
+            sampler,
+            reference=self.reference,
+            classifier=self.classifier,
+            judge=self.judge,
+            samples=self.settings.samples,
+            seed=self.settings.seed,
+        )
+
+
+def sampler_for(spec: GeneratorSpec, generator: nn.Module, *, seed: int) -> GeneratorSampler:
+    """Return the sampler of ``generator`` whose images depend on ``seed`` and the sample index alone."""
+    return GeneratorSampler(generator, latent_dim=spec.latent_dim, num_classes=spec.num_classes, seed=seed)
+
+
+def training_metrics(result: TrainingResult) -> dict[str, float]:
+    """Return the figures of a training run by name."""
+    return {
+        "train_seconds": result.seconds,
+        "train_steps": float(result.steps),
+        "train_images": float(result.images),
+        "last_finite_step": float(result.last_finite_step),
+    }
+
+
+def score_metrics(scores: Scores) -> dict[str, float]:
+    """Return the numeric scores by name."""
+    return {name: float(value) for name, value in scores.as_flat_dict().items() if not isinstance(value, str)}
+
+
+def score_facts(scores: Scores) -> dict[str, str]:
+    """Return what the scores were computed with, as short strings."""
+    return {name: value for name, value in scores.as_flat_dict().items() if isinstance(value, str)}

@@ -1,0 +1,176 @@
+"""The last step of a study: prove one image of the best front member that fits the proving budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
+from search.errors import ConfigError
+from search.pictures import save_image_grid
+from search.weights import load_generator
+from zk.pipeline import ProofRun, prove_sample
+from zk.types import Budget, CircuitOptions, StageResult
+
+CALIBRATION_SAMPLES = 20
+_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvingPlan:
+    """How, and within what, an image is proved.
+
+    Attributes:
+        budget: memory and wall clock of each stage; a candidate predicted above it is not tried.
+        options: how the circuit is laid out.
+        srs_folder: where structured reference strings are kept, one per logrows.
+        label: class of the image.
+        seed: seed of its latent.
+        attempts: how many front members to try when stages fail; 0 proves nothing.
+    """
+
+    budget: Budget
+    options: CircuitOptions
+    srs_folder: Path
+    label: int = 0
+    seed: int = 0
+    attempts: int = 2
+
+    def __post_init__(self) -> None:
+        if self.attempts < 0 or self.label < 0:
+            raise ConfigError(f"proving attempts and label must not be negative; got {self.attempts} and {self.label}")
+
+
+@dataclass(frozen=True)
+class ProofAttempt:
+    """One try: the trial's number, what came out, and the picture of the proved image if there is one."""
+
+    trial: int
+    run: ProofRun
+    picture: Path | None
+
+
+def fits(row: Mapping[str, Any], budget: Budget) -> bool:
+    """Say whether the front row's predicted peak memory and proving time are within ``budget``."""
+    return row["predicted_peak_bytes"] <= budget.memory_bytes and row["predicted_prove_seconds"] <= budget.wall_seconds
+
+
+def cheapest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the row with the least predicted peak memory."""
+    return min(rows, key=lambda row: (row["predicted_peak_bytes"], row["predicted_prove_seconds"]))
+
+
+def prove_front(
+    rows: Sequence[Mapping[str, Any]], folders: Mapping[int, Path], plan: ProvingPlan
+) -> list[ProofAttempt]:
+    """Prove front members that fit, in the order given, until one counts as proved or the attempts are used up.
+
+    Returns every attempt; an attempt that failed keeps its stages and their outcomes.
+    """
+    attempts: list[ProofAttempt] = []
+    for row in rows:
+        if len(attempts) == plan.attempts or (attempts and attempts[-1].run.counts_as_proved):
+            break
+        if fits(row, plan.budget):
+            attempts.append(prove_trial(row["trial"], folders[row["trial"]], plan))
+    return attempts
+
+
+def prove_trial(number: int, folder: Path, plan: ProvingPlan) -> ProofAttempt:
+    """Prove one image of the trained generator in ``folder``; the proof's files go to its ``proof`` folder."""
+    spec, generator = load_generator(folder)
+    target = folder / "proof"
+    target.mkdir(parents=True, exist_ok=True)
+    exported = export_generator(generator, spec, target / NETWORK_NAME)
+    run = prove_sample(
+        exported.path,
+        circuit_inputs(spec, seed=plan.seed, label=plan.label % spec.num_classes),
+        target,
+        options=plan.options,
+        budget=plan.budget,
+        srs_dir=plan.srs_folder,
+        calibration_inputs=[
+            circuit_inputs(spec, seed=plan.seed + 1, index=index, label=index % spec.num_classes)
+            for index in range(CALIBRATION_SAMPLES)
+        ],
+    )
+    return ProofAttempt(number, run, _picture(run, spec.image_channels, spec.image_size, target))
+
+
+def _picture(run: ProofRun, channels: int, size: int, folder: Path) -> Path | None:
+    if run.fidelity is None:
+        return None
+    path = folder / "proved_image.png"
+    image = torch.tensor(run.fidelity.output).reshape(1, channels, size, size)
+    save_image_grid(image, path, columns=1)
+    return path
+
+
+def proof_metrics(run: ProofRun) -> dict[str, float]:
+    """Return the figures of a proof run by name: seconds and true peak memory of every stage, sizes, errors."""
+    metrics: dict[str, float] = {}
+    for stage in run.stages:
+        metrics[f"proof.{stage.stage}_seconds"] = stage.wall_seconds
+        metrics[f"proof.{stage.stage}_peak_rss_bytes"] = float(stage.peak_rss_bytes)
+    metrics |= {f"proof.{name}": float(getattr(run, name)) for name in _SIZES if getattr(run, name)}
+    if run.fidelity is not None:
+        metrics["proof.max_abs_error"] = run.fidelity.max_abs_error
+        metrics["proof.mean_abs_error"] = run.fidelity.mean_abs_error
+    return metrics
+
+
+def proof_facts(run: ProofRun) -> dict[str, str]:
+    """Return the verdicts of a proof run as tags."""
+    failed = next((stage for stage in run.stages if not stage.ok), None)
+    return {
+        "proof.outcome": "ok" if failed is None else f"{failed.stage} {failed.outcome}",
+        "proof.wiring": str(run.wiring),
+        "proof.verified": str(run.verified).lower(),
+        "proof.tampered_rejected": str(run.tampered_rejected).lower(),
+        "proof.counts": str(run.counts_as_proved).lower(),
+    }
+
+
+def proof_sentences(attempts: Sequence[ProofAttempt], rows: Sequence[Mapping[str, Any]], budget: Budget) -> list[str]:
+    """Return what a report says of the proof; the first sentence is the verdict."""
+    if not rows:
+        return ["Nothing was proved: the front is empty."]
+    if not attempts:
+        row = cheapest(rows)
+        return [
+            f"Nothing was proved: no front member fits {budget.memory_bytes / 2**30:.1f} GiB and {budget.wall_seconds:.0f} s.",
+            f"The cheapest is trial {row['trial']}: {row['rows']:,} rows at logrows {row['logrows']}, predicted to need "
+            f"{row['predicted_peak_bytes'] / 2**30:.1f} GiB and {row['predicted_prove_seconds']:.0f} s to prove.",
+        ]
+    last = attempts[-1]
+    sentences = []
+    if last.run.counts_as_proved:
+        sentences.append(
+            f"Trial {last.trial}: one image proved and verified at logrows {last.run.logrows}; wiring {last.run.wiring}; "
+            f"{len(last.run.tamper_reasons)} tampered copies of the public values rejected."
+        )
+    else:
+        sentences.append(
+            f"Nothing counts as proved; last tried was trial {last.trial}: {last.run.outcome}, verified {last.run.verified}, "
+            f"wiring {last.run.wiring} ({last.run.wiring_reason})."
+        )
+    for attempt in attempts:
+        sentences += [f"Trial {attempt.trial}: {_stage_sentence(stage)}" for stage in attempt.run.stages]
+    sizes = {name: getattr(last.run, name) for name in _SIZES}
+    if any(sizes.values()):
+        sentences.append("; ".join(f"{name} {value:,}" for name, value in sizes.items() if value))
+    if last.run.fidelity is not None:
+        sentences.append(
+            f"The proved image differs from the float generator's by {last.run.fidelity.mean_abs_error:.4f} on average and "
+            f"{last.run.fidelity.max_abs_error:.4f} at most, on [-1, 1]."
+        )
+    return sentences
+
+
+def _stage_sentence(stage: StageResult) -> str:
+    figures = f"{stage.stage} {stage.outcome}, {stage.wall_seconds:.1f} s, peak {stage.peak_rss_bytes / 2**30:.2f} GiB"
+    return f"{figures}: {stage.message}" if stage.message else figures

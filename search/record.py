@@ -1,0 +1,43 @@
+"""What is known of one candidate when its trial ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from search.candidate import Candidate
+
+
+class TrialOutcome(StrEnum):
+    """How a trial ended."""
+
+    SCORED = "scored"
+    INFEASIBLE = "infeasible"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Everything a trial found out.
+
+    Attributes:
+        candidate: what was tried.
+        outcome: scored; infeasible (never trained); or diverged (training met a loss that was not finite).
+        reason: why it was not scored, for a person; empty when it was.
+        metrics: flat figures by name; scores, circuit and training figures share the space (``accuracy``, ``rows``,
+            ``train_seconds``). What was not measured is absent.
+        constraints: figures of :func:`search.constraints.constraint_values`.
+        history: points of the training curves.
+        facts: short strings worth a tag (digests, arithmetic).
+        folder: where its files are.
+    """
+
+    candidate: Candidate
+    outcome: TrialOutcome
+    reason: str
+    metrics: dict[str, float]
+    constraints: dict[str, float]
+    folder: Path
+    history: tuple[dict[str, float], ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)

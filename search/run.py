@@ -1,0 +1,149 @@
+"""``python -m search``: the composition root. Configuration stops here."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from evaluation import EvaluationError
+from gan.data import ImageDataset
+from gan.errors import GanError
+from gan.training import resolve_device
+from search.errors import ConfigError, SearchError
+from search.files import write_text
+from search.finish import file_results, print_results
+from search.objective import EvaluationSettings
+from search.provenance import commit, machine, package_versions
+from search.proving import ProvingPlan
+from search.session import SessionSettings, run_session
+from search.tracking import Tracker
+from zk.errors import ZkError
+
+KNOWN_ERRORS = (SearchError, GanError, EvaluationError, ZkError, OmegaConfBaseException)
+
+
+# An absolute path: a relative one is looked up as a package when the module is imported rather than run.
+CONFIG_FOLDER = str(Path(__file__).resolve().parents[1] / "conf")
+
+
+@hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")
+def main(config: DictConfig) -> None:
+    """Run or continue the study that the configuration describes."""
+    try:
+        run(config)
+    except KNOWN_ERRORS as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was finished is kept; run the same command again to go on")
+
+
+def run(config: DictConfig) -> None:
+    """Save the resolved configuration and its provenance, then work; ``dry_run=true`` prints them and stops.
+
+    Raises:
+        SearchError, gan.errors.GanError, evaluation.EvaluationError, zk.errors.ZkError: what was asked cannot be done.
+    """
+    started = time.monotonic()
+    resolved = OmegaConf.to_yaml(config, resolve=True)
+    provenance = {"commit": commit(), "packages": package_versions(), "machine": machine(), "command": sys.argv}
+    if config.dry_run:
+        print(resolved + json.dumps(provenance, indent=2))
+        return
+    output = Path(HydraConfig.get().runtime.output_dir)
+    write_text(output / "config.yaml", resolved)
+    write_text(output / "provenance.json", json.dumps(provenance, indent=2))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings = build_settings(config)
+    dataset: ImageDataset = instantiate(config.dataset)
+    print(
+        f"study {settings.name}: {dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images"
+    )
+    tracker = build_tracker(config)
+    tracker.params(
+        tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name, "dataset_digest": dataset.digest}
+    )
+    for name in ("config.yaml", "provenance.json"):
+        tracker.artifact(tracker.parent_id, output / name, f"sessions/{output.parent.name}_{output.name}")
+    sampler = instantiate(config.sampler)
+    tags = {"commit": provenance["commit"], "dataset": dataset.name}
+    try:
+        result = run_session(settings, dataset, sampler=sampler, tracker=tracker, tags=tags)
+        paths = file_results(result, settings, tracker, output, commit=str(provenance["commit"]))
+    except BaseException:
+        tracker.end(tracker.parent_id, failed=True)
+        raise
+    tracker.end(tracker.parent_id)
+    print_results(result, settings, paths, seconds=time.monotonic() - started, uri=config.tracking.uri)
+
+
+def build_settings(config: DictConfig) -> SessionSettings:
+    """Build everything a session needs from ``config``.
+
+    Raises:
+        ConfigError: a count is not positive.
+    """
+    for name, least in (("trials", 1), ("candidates", 1)):
+        if config.study[name] < least:
+            raise ConfigError(f"study.{name} must be at least {least}; got {config.study[name]}")
+    options = instantiate(config.circuit)
+    evaluation = EvaluationSettings(
+        samples=config.scores.samples,
+        seed=config.study.seed,
+        circuit=options,
+        limits=instantiate(config.limits),
+        circuit_budget=instantiate(config.budgets.circuit),
+        intervals=instantiate(config.intervals),
+    )
+    proving = ProvingPlan(
+        budget=instantiate(config.budgets.proving),
+        options=options,
+        srs_folder=Path(config.proving.srs_folder),
+        label=config.proving.label,
+        seed=config.proving.seed,
+        attempts=config.proving.attempts,
+    )
+    return SessionSettings(
+        name=config.study.name,
+        storage=config.study.storage,
+        folder=Path(config.study.folder),
+        trials=config.study.trials,
+        candidates=config.study.candidates,
+        seed=config.study.seed,
+        space=instantiate(config.search_space, _convert_="all"),
+        recipe=instantiate(config.training.recipe, _convert_="all"),
+        budget=instantiate(config.training.budget),
+        objectives=tuple(instantiate(config.objectives)),
+        evaluation=evaluation,
+        classifier=_network(config.classifier),
+        judge=_network(config.judge),
+        cas_images=config.scores.cas_images,
+        cas_epochs=config.scores.cas_epochs,
+        proving=proving,
+        cache_folder=Path(config.cache_folder),
+        device=resolve_device(config.device),
+    )
+
+
+def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    return instantiate(config["spec"], _convert_="all"), instantiate(config["recipe"], _convert_="all")
+
+
+def build_tracker(config: DictConfig) -> Tracker:
+    """Open the MLflow record that ``config`` names."""
+    return Tracker(
+        uri=config.tracking.uri,
+        experiment=config.tracking.experiment,
+        artifacts=Path(config.tracking.artifacts),
+        study=config.study.name,
+    )

@@ -1,0 +1,164 @@
+"""The search space: which specs and recipes a study may propose. The only file that calls ``trial.suggest_*``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gan.spec import FAMILIES, GeneratorSpec
+from gan.training import TrainingRecipe
+from search.errors import ConfigError
+
+Value = str | int | float | bool
+
+
+class Suggester(Protocol):
+    """The part of ``optuna.Trial`` that a space draws from."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
+        """Draw one of ``choices``."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """Draw an integer from ``low`` to ``high``, both included."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Draw a number from ``low`` to ``high``."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One searched quantity: a list of ``choices``, or a range from ``low`` to ``high`` (both included).
+
+    A range is of integers when both ends are integers; ``step`` is for integers, ``log`` draws evenly in the logarithm.
+    """
+
+    choices: tuple[Value, ...] = ()
+    low: float | int | None = None
+    high: float | int | None = None
+    step: int = 1
+    log: bool = False
+
+    @classmethod
+    def from_config(cls, name: str, value: Any) -> Dimension:
+        """Read ``{choices: [...]}``, ``{low: a, high: b, step: s, log: l}``, or one fixed value.
+
+        Raises:
+            ConfigError: unknown keys, no choices, or an empty range.
+        """
+        if not isinstance(value, Mapping):
+            return cls(choices=(value,))
+        if unknown := set(value) - {"choices", "low", "high", "step", "log"}:
+            raise ConfigError(
+                f"search dimension {name} takes choices, or low, high, step and log; got {sorted(unknown)}"
+            )
+        made = cls(**{**value, "choices": tuple(value.get("choices", ()))})
+        bounded = made.low is not None and made.high is not None
+        if bool(made.choices) == bounded:
+            raise ConfigError(f"search dimension {name} needs either choices or both low and high; got {dict(value)}")
+        if made.low is not None and made.high is not None and made.low > made.high:
+            raise ConfigError(f"search dimension {name} needs low <= high; got {made.low} and {made.high}")
+        return made
+
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """Draw a value under ``name``."""
+        if self.low is None or self.high is None:
+            return trial.suggest_categorical(name, list(self.choices))
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
+        return trial.suggest_float(name, float(self.low), float(self.high), log=self.log)
+
+    @property
+    def largest(self) -> Any:
+        """The largest value that can be drawn; for numeric dimensions."""
+        return max(self.choices) if self.high is None else self.high  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Dimensions per family, dimensions shared by all families, and dimensions of the training recipe.
+
+    Names are fields of :class:`gan.spec.GeneratorSpec`, except that ``stages`` and ``width_0``, ``width_1``, ... make up
+    ``widths``. A family's own dimension replaces the shared one of that name. ``embed_dim`` is drawn only for
+    ``conditioning=embedding``.
+    """
+
+    families: tuple[tuple[str, tuple[tuple[str, Dimension], ...]], ...]
+    shared: tuple[tuple[str, Dimension], ...] = ()
+    recipe: tuple[tuple[str, Dimension], ...] = ()
+
+    def suggest_spec(self, trial: Suggester, *, num_classes: int, image_size: int) -> GeneratorSpec:
+        """Draw a spec.
+
+        Raises:
+            gan.errors.SpecError: the drawn combination is illegal; its message says why.
+        """
+        families = dict(self.families)
+        family = trial.suggest_categorical("family", list(families))
+        own = dict(families[family])
+        named = {name: (name, dimension) for name, dimension in self.shared if name not in own}
+        named |= {name: (f"{family}.{name}", dimension) for name, dimension in own.items()}
+        drawn: dict[str, Any] = {"num_classes": num_classes, "image_size": image_size}
+        embed_dim = named.pop("embed_dim", None)
+        stages = named.pop("stages")
+        widths = {name: named.pop(name) for name in list(named) if name.startswith("width_")}
+        for name, (parameter, dimension) in named.items():
+            drawn[name] = dimension.suggest(trial, parameter)
+        if drawn.get("conditioning") == "embedding" and embed_dim is not None:
+            drawn["embed_dim"] = embed_dim[1].suggest(trial, embed_dim[0])
+        count = stages[1].suggest(trial, stages[0])
+        drawn["widths"] = tuple(
+            dimension.suggest(trial, parameter) for parameter, dimension in (widths[f"width_{i}"] for i in range(count))
+        )
+        return GeneratorSpec.from_mapping({"family": family, **drawn})
+
+    def suggest_recipe(self, trial: Suggester, base: TrainingRecipe) -> TrainingRecipe:
+        """Return ``base`` with the searched fields drawn."""
+        drawn = {name: dimension.suggest(trial, f"recipe.{name}") for name, dimension in self.recipe}
+        return dataclasses.replace(base, **drawn)
+
+
+def build_search_space(
+    families: Mapping[str, Mapping[str, Any]],
+    shared: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> SearchSpace:
+    """Build a search space from nested mappings, as written in ``conf/search_space/*.yaml``.
+
+    Raises:
+        ConfigError: an unknown family or field, a missing ``stages`` or ``width_i``, or a malformed dimension.
+    """
+    if unknown := set(families) - set(FAMILIES) or not families:
+        raise ConfigError(f"search space families must be of {', '.join(FAMILIES)}; got {unknown or 'none'}")
+    common = _dimensions(shared or {})
+    for family, own in families.items():
+        _check_family(family, {**dict(common), **dict(_dimensions(own))})
+    _check_recipe(recipe or {})
+    return SearchSpace(
+        families=tuple((family, _dimensions(own)) for family, own in families.items()),
+        shared=common,
+        recipe=_dimensions(recipe or {}),
+    )
+
+
+def _dimensions(values: Mapping[str, Any]) -> tuple[tuple[str, Dimension], ...]:
+    return tuple((name, Dimension.from_config(name, value)) for name, value in values.items())
+
+
+def _check_family(family: str, dimensions: Mapping[str, Dimension]) -> None:
+    known = {field.name for field in dataclasses.fields(GeneratorSpec)} - {"widths", "family"}
+    widths = {name for name in dimensions if name.startswith("width_")}
+    if unknown := set(dimensions) - known - widths - {"stages"}:
+        raise ConfigError(f"search space of {family} must name fields of GeneratorSpec; got {sorted(unknown)}")
+    if "stages" not in dimensions:
+        raise ConfigError(f"search space of {family} needs stages, the number of widths; got {sorted(dimensions)}")
+    most = int(dimensions["stages"].largest)
+    if missing := {f"width_{index}" for index in range(most)} - widths:
+        raise ConfigError(f"search space of {family} has up to {most} stages and needs {sorted(missing)} as well")
+
+
+def _check_recipe(recipe: Mapping[str, Any]) -> None:
+    known = {field.name for field in dataclasses.fields(TrainingRecipe)}
+    if unknown := set(recipe) - known:
+        raise ConfigError(f"searched recipe fields must be of TrainingRecipe; got {sorted(unknown)}")

@@ -1,0 +1,142 @@
+"""The Optuna study: opening, asking, telling, and reading the front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.errors import StudyError
+from search.objectives import Objective
+from search.record import TrialRecord
+
+_OBJECTIVES = "objectives"
+RECORD = "record"
+_SIGNATURE = "signature"
+
+
+def open_study(
+    *, name: str, storage: str, objectives: Sequence[Objective], sampler: optuna.samplers.BaseSampler, signature: str
+) -> optuna.Study:
+    """Create the study ``name`` in ``storage``, or continue it.
+
+    ``signature`` is a digest of what makes trials comparable: data, classifier, budget, space.
+
+    Raises:
+        StudyError: the stored study has other objectives or another signature.
+    """
+    if storage.startswith("sqlite:///"):
+        Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        sampler=sampler,
+        directions=[objective.direction for objective in objectives],
+        load_if_exists=True,
+    )
+    wanted = {_OBJECTIVES: [objective.metric for objective in objectives], _SIGNATURE: signature}
+    for key, value in wanted.items():
+        found = study.user_attrs.get(key)
+        if found is None:
+            study.set_user_attr(key, value)
+        elif found != value:
+            raise StudyError(
+                f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
+                "its trials would not be comparable: choose another study.name, or restore the configuration"
+            )
+    study.set_metric_names([objective.metric for objective in objectives])
+    return study
+
+
+def requeue_interrupted(study: optuna.Study) -> int:
+    """Close trials that an earlier driver left RUNNING and put their parameters back at the head of the queue.
+
+    Their checkpoints are found again by candidate digest, so only the work since the last one is repeated. Call this
+    only when no other driver works on the study. Returns how many there were.
+    """
+    stale = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING]
+    for trial in stale:
+        study.enqueue_trial(trial.params, user_attrs={"continues": trial.number})
+        study.tell(trial.number, state=TrialState.FAIL)
+    return len(stale)
+
+
+def file_record(trial: Trial, record: TrialRecord) -> None:
+    """Keep the constraints and the summary of ``record`` with ``trial``."""
+    for name, value in record.constraints.items():
+        trial.set_constraint(name, value)
+    trial.set_user_attr(RECORD, json.dumps(summary(record), sort_keys=True))
+
+
+def summary(record: TrialRecord) -> dict[str, Any]:
+    """Return the part of a record that the study keeps, as plain JSON values."""
+    return {
+        "outcome": str(record.outcome),
+        "reason": record.reason,
+        "metrics": record.metrics,
+        "facts": record.facts,
+        "folder": str(record.folder),
+        "candidate_digest": record.candidate.digest,
+        "spec": json.loads(record.candidate.spec.to_json()),
+    }
+
+
+def stored_record(trial: FrozenTrial) -> dict[str, Any] | None:
+    """Return what :func:`file_record` kept with ``trial``, or None for a trial that never ended."""
+    text = trial.user_attrs.get(RECORD)
+    return None if text is None else dict(json.loads(text))
+
+
+REPEATS = "repeats"
+
+
+def scored_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the complete trials that repeat no earlier one, oldest first."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in complete if REPEATS not in trial.user_attrs]
+
+
+def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return every trial that ended in any way, oldest first."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+
+
+def front_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the feasible, non-dominated trials, the best first objective first; of equals, the oldest."""
+    if not scored_trials(study):
+        return []
+    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+    best = [trial for trial in study.best_trials if REPEATS not in trial.user_attrs]
+    return sorted(best, key=lambda trial: (sign * trial.values[0], trial.number))
+
+
+def hypervolume_history(study: optuna.Study, objectives: Sequence[Objective]) -> list[float]:
+    """Return the hypervolume of the front after each complete trial, against the objectives' reference point.
+
+    Computed by Optuna; empty for fewer than two objectives, for which it is not defined there.
+    """
+    if len(objectives) < 2 or not scored_trials(study):
+        return []
+    figure = optuna.visualization.plot_hypervolume_history(study, [objective.reference for objective in objectives])
+    return [float(value) for value in figure.data[0].y]
+
+
+Late = dict[str, dict[str, Any]]
+_LATE = "late/"
+
+
+def add_late_findings(study: optuna.Study, number: int, *, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """Keep what was found out about trial ``number`` after it had ended: Optuna lets no ended trial change."""
+    kept = late_findings(study).get(number, {"metrics": {}, "facts": {}})
+    merged = {"metrics": {**kept["metrics"], **metrics}, "facts": {**kept["facts"], **facts}}
+    study.set_user_attr(f"{_LATE}{number}", merged)
+
+
+def late_findings(study: optuna.Study) -> dict[int, Late]:
+    """Return the late findings by trial number, each with ``metrics`` and ``facts``."""
+    attributes = study.user_attrs
+    return {int(key.removeprefix(_LATE)): value for key, value in attributes.items() if key.startswith(_LATE)}
