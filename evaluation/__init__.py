@@ -2,13 +2,21 @@
 
 from evaluation.cas import CasResult, classification_accuracy_score
 from evaluation.classifier import TrainedClassifier, load_or_train
-from evaluation.errors import ClassifierTrainingError, EvaluationError, MetricError, SamplerError, SpecError
+from evaluation.errors import (
+    CacheFileError,
+    ClassifierTrainingError,
+    EvaluationError,
+    MetricError,
+    SamplerError,
+    SpecError,
+)
 from evaluation.evaluate import evaluate_sampler, score_images
 from evaluation.reference import RealReference, compute_reference
 from evaluation.scores import Scores
 from evaluation.types import DatasetLike, Sampler, SplitLike
 
 __all__ = [
+    "CacheFileError",
     "CasResult",
     "ClassifierTrainingError",
     "DatasetLike",

@@ -19,5 +19,9 @@ class SamplerError(EvaluationError, ValueError):
     """A sampler returned something that is not a batch of images in [-1, 1]."""
 
 
+class CacheFileError(EvaluationError):
+    """A file of the cache cannot be read or does not hold what its name says."""
+
+
 class ClassifierTrainingError(EvaluationError, RuntimeError):
     """Training a classifier failed, for example by a loss that is no longer finite."""

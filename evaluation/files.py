@@ -6,9 +6,13 @@ import contextlib
 import io
 import os
 import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from evaluation.errors import CacheFileError
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
@@ -32,3 +36,20 @@ def save_tensors_atomically(path: Path, payload: dict[str, object]) -> None:
     buffer = io.BytesIO()
     torch.save(payload, buffer)
     write_bytes_atomically(path, buffer.getvalue())
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_tensors_atomically` wrote, to the CPU; nothing in the file is executed.
+
+    Raises:
+        CacheFileError: the file is damaged or holds something else.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            payload = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # Damaged bytes can raise almost anything in an unpickler.
+        raise CacheFileError(f"{path.name} must be a torch file; got {type(error).__name__}") from error
+    if not isinstance(payload, dict):
+        raise CacheFileError(f"{path.name} must hold a dictionary; got {type(payload).__name__}")
+    return payload

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from evaluation.classifier.cache import TrainedClassifier
 from evaluation.digests import json_digest, source_digest
-from evaluation.errors import EvaluationError
-from evaluation.files import save_tensors_atomically
+from evaluation.errors import CacheFileError
+from evaluation.files import load_tensors, save_tensors_atomically
 from evaluation.inception import INCEPTION_SPLITS, classifier_inception_score
 from evaluation.inference import predict
 from evaluation.metrics import diversity as diversity_core
@@ -25,17 +21,6 @@ from evaluation.sampling import balanced_indices, dequantize
 from evaluation.types import DatasetLike
 
 logger = logging.getLogger(__name__)
-
-_UNREADABLE = (
-    EvaluationError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +90,8 @@ def compute_reference(
     if path is not None and path.exists():
         try:
             return _load(path)
-        except _UNREADABLE as error:
-            logger.warning("cached reference %s cannot be read (%s); computing it again", path, type(error).__name__)
+        except CacheFileError as error:
+            logger.warning("cached reference %s cannot be read (%s); computing it again", path, error)
     reference = _compute(dataset, classifier, samples, seed, inception_splits)
     if path is not None:
         save_tensors_atomically(path, _to_payload(reference))
@@ -168,6 +153,9 @@ def _to_payload(reference: RealReference) -> dict[str, object]:
 
 
 def _load(path: Path) -> RealReference:
-    payload: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    statistics = GaussianStatistics(payload.pop("mean"), payload.pop("covariance"))
-    return RealReference(test_statistics=statistics, **payload)
+    payload = load_tensors(path)
+    try:
+        statistics = GaussianStatistics(payload.pop("mean"), payload.pop("covariance"))
+        return RealReference(test_statistics=statistics, **payload)
+    except (KeyError, TypeError) as error:
+        raise CacheFileError(f"{path.name} must hold the fields of a reference; got {error}") from error

@@ -32,11 +32,12 @@ _MAX_STAGES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec:
-    """A conditional image generator, ``(latent [N, latent_dim], one_hot [N, num_classes]) -> [N, C, H, W] in [-1, 1]``.
+    """A conditional generator: ``(latent [N, latent_dim], one_hot [N, num_classes]) -> [N, C, H, W] in [-1, 1]``.
 
-    Image families start from a Linear layer that makes ``widths[0]`` channels at ``image_size / 2**len(widths)``; every
-    following width, and the output head, doubles the side. ``mlp`` uses ``widths`` as its hidden layers. ``hybrid`` uses
-    all widths but the last as hidden layers and the last as channels at half the image size, before one upsampling head.
+    Image families start from a Linear layer that makes ``widths[0]`` channels at ``image_size / 2**len(widths)``;
+    every following width, and the output head, doubles the side. ``mlp`` uses ``widths`` as its hidden layers.
+    ``hybrid`` uses all widths but the last as hidden layers and the last as channels at half the image size, before
+    one upsampling head.
 
     Attributes:
         family: one of :data:`FAMILIES`.
@@ -159,7 +160,7 @@ class GeneratorSpec:
     @property
     def base_size(self) -> int:
         """Side of the first feature map, in pixels."""
-        return self.image_size // 2**self.doublings
+        return int(self.image_size // 2**self.doublings)
 
     @property
     def input_dim(self) -> int:

@@ -12,7 +12,7 @@ from gan.training import TrainingBudget, TrainingRecipe
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generator spec with its training: equal candidates on one dataset give equal generators (budgets in seconds aside).
+    """A generator spec with its training: equal ones give equal generators on one dataset, budgets in seconds aside.
 
     Attributes:
         spec: the generator.

@@ -44,8 +44,8 @@ NOT_COMPILED = "compiled"
 def constraint_values(metrics: Mapping[str, float], limits: CircuitLimits, *, compiled: bool) -> dict[str, float]:
     """Return one number per bounded quantity, in units of its bound: at most 0 where it holds, positive where not.
 
-    ``metrics`` maps the fields of :class:`CircuitLimits` to the candidate's figures; without a compiled circuit they may
-    be missing, and then only the constraint ``compiled`` is positive.
+    ``metrics`` maps the fields of :class:`CircuitLimits` to the candidate's figures; without a compiled circuit they
+    may be missing, and then only the constraint ``compiled`` is positive.
     """
     values = {NOT_COMPILED: 0.0 if compiled else 1.0}
     for field in fields(limits):

@@ -13,7 +13,7 @@ from search.files import write_text
 from search.front import FRONT_METRICS, front_rows, trial_rows, write_csv
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
-from search.proving import proof_sentences
+from search.proof_text import proof_sentences
 from search.report import ReportContent, format_value, render_report
 from search.session import SessionResult, SessionSettings, candidate_folders, session_summary
 from search.study import hypervolume_history, scored_trials
@@ -92,13 +92,15 @@ def _figures(rows: list[dict[str, Any]], settings: SessionSettings, history: lis
 
 def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str) -> dict[str, str]:
     """Return what the scores were computed on, label to text."""
-    classifier, judge, reference = result.judges.classifier, result.judges.judge, result.judges.reference
+    data, reference = result.dataset, result.judges.reference
+    classifier, judge = result.judges.classifier, result.judges.judge
+    real_score = classifier.report.real_inception_score
     return {
-        "dataset": f"{result.dataset.name}, {len(result.dataset.train):,} training and {len(result.dataset.test):,} test images",
-        "dataset digest": result.dataset.digest,
+        "dataset": f"{data.name}, {len(data.train):,} training and {len(data.test):,} test images",
+        "dataset digest": data.digest,
         "generated images per score": f"{reference.samples:,}, seed {settings.evaluation.seed}, float arithmetic",
         "real images beside them": f"{reference.real_samples:,} of the test set",
-        "ZK classifier": f"{classifier.report.accuracy:.2%} of the test set, Inception Score {classifier.report.real_inception_score:.3f}",
+        "ZK classifier": f"{classifier.report.accuracy:.2%} of the test set, Inception Score {real_score:.3f}",
         "ZK classifier digest": classifier.digest,
         "held-out judge": f"{judge.report.accuracy:.2%} of the test set",
         "judge digest": judge.digest,
@@ -112,9 +114,10 @@ def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str
 def _proof_text(result: SessionResult, settings: SessionSettings, front: list[dict[str, Any]]) -> list[str]:
     earlier = next((row for row in front if row.get("proof.counts") == "true"), None)
     if not result.attempts and earlier is not None:
+        seconds, peak_bytes = earlier["proof.prove_seconds"], earlier["proof.prove_peak_rss_bytes"]
         return [
-            f"Trial {earlier['trial']}: one image proved and verified in an earlier session; wiring {earlier['proof.wiring']}.",
-            f"prove {earlier['proof.prove_seconds']:.1f} s, peak {earlier['proof.prove_peak_rss_bytes'] / 2**30:.2f} GiB",
+            f"Trial {earlier['trial']}: one image proved and verified before; wiring {earlier['proof.wiring']}.",
+            f"prove {seconds:.1f} s, peak {peak_bytes / 2**30:.2f} GiB",
         ]
     return proof_sentences(result.attempts, front, settings.proving.budget)
 

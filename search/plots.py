@@ -60,7 +60,7 @@ def _hover(row: dict[str, Any]) -> str:
 
 
 def parallel_figure(rows: Sequence[dict[str, Any]], objectives: Sequence[Objective]) -> go.Figure:
-    """Plot objectives, judge and circuit figures of scored trials as parallel coordinates, coloured by the first objective."""
+    """Plot objectives, judge and circuit figures as parallel coordinates, coloured by the first objective."""
     scored = [row for row in rows if row["state"] == "scored"]
     named = [objective.metric for objective in objectives]
     named += [

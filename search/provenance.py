@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 PACKAGES = (
-    "zkgan-search", "torch", "torchvision", "torchmetrics", "ezkl", "onnx", "onnxruntime", "optuna", "mlflow", "hydra-core", "numpy",
+    "zkgan-search", "torch", "torchvision", "torchmetrics", "ezkl", "onnx", "onnxruntime", "optuna", "mlflow",
+    "hydra-core", "numpy",
 )  # fmt: skip
 
 

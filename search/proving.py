@@ -14,10 +14,10 @@ from search.errors import ConfigError
 from search.pictures import save_image_grid
 from search.weights import load_generator
 from zk.pipeline import ProofRun, prove_sample
-from zk.types import Budget, CircuitOptions, StageResult
+from zk.types import Budget, CircuitOptions
 
 CALIBRATION_SAMPLES = 20
-_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
+PROOF_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +56,8 @@ class ProofAttempt:
 
 def fits(row: Mapping[str, Any], budget: Budget) -> bool:
     """Say whether the front row's predicted peak memory and proving time are within ``budget``."""
-    return row["predicted_peak_bytes"] <= budget.memory_bytes and row["predicted_prove_seconds"] <= budget.wall_seconds
-
-
-def cheapest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the row with the least predicted peak memory."""
-    return min(rows, key=lambda row: (row["predicted_peak_bytes"], row["predicted_prove_seconds"]))
+    within_memory = row["predicted_peak_bytes"] <= budget.memory_bytes
+    return bool(within_memory and row["predicted_prove_seconds"] <= budget.wall_seconds)
 
 
 def prove_front(
@@ -116,7 +112,7 @@ def proof_metrics(run: ProofRun) -> dict[str, float]:
     for stage in run.stages:
         metrics[f"proof.{stage.stage}_seconds"] = stage.wall_seconds
         metrics[f"proof.{stage.stage}_peak_rss_bytes"] = float(stage.peak_rss_bytes)
-    metrics |= {f"proof.{name}": float(getattr(run, name)) for name in _SIZES if getattr(run, name)}
+    metrics |= {f"proof.{name}": float(getattr(run, name)) for name in PROOF_SIZES if getattr(run, name)}
     if run.fidelity is not None:
         metrics["proof.max_abs_error"] = run.fidelity.max_abs_error
         metrics["proof.mean_abs_error"] = run.fidelity.mean_abs_error
@@ -133,44 +129,3 @@ def proof_facts(run: ProofRun) -> dict[str, str]:
         "proof.tampered_rejected": str(run.tampered_rejected).lower(),
         "proof.counts": str(run.counts_as_proved).lower(),
     }
-
-
-def proof_sentences(attempts: Sequence[ProofAttempt], rows: Sequence[Mapping[str, Any]], budget: Budget) -> list[str]:
-    """Return what a report says of the proof; the first sentence is the verdict."""
-    if not rows:
-        return ["Nothing was proved: the front is empty."]
-    if not attempts:
-        row = cheapest(rows)
-        return [
-            f"Nothing was proved: no front member fits {budget.memory_bytes / 2**30:.1f} GiB and {budget.wall_seconds:.0f} s.",
-            f"The cheapest is trial {row['trial']}: {row['rows']:,} rows at logrows {row['logrows']}, predicted to need "
-            f"{row['predicted_peak_bytes'] / 2**30:.1f} GiB and {row['predicted_prove_seconds']:.0f} s to prove.",
-        ]
-    last = attempts[-1]
-    sentences = []
-    if last.run.counts_as_proved:
-        sentences.append(
-            f"Trial {last.trial}: one image proved and verified at logrows {last.run.logrows}; wiring {last.run.wiring}; "
-            f"{len(last.run.tamper_reasons)} tampered copies of the public values rejected."
-        )
-    else:
-        sentences.append(
-            f"Nothing counts as proved; last tried was trial {last.trial}: {last.run.outcome}, verified {last.run.verified}, "
-            f"wiring {last.run.wiring} ({last.run.wiring_reason})."
-        )
-    for attempt in attempts:
-        sentences += [f"Trial {attempt.trial}: {_stage_sentence(stage)}" for stage in attempt.run.stages]
-    sizes = {name: getattr(last.run, name) for name in _SIZES}
-    if any(sizes.values()):
-        sentences.append("; ".join(f"{name} {value:,}" for name, value in sizes.items() if value))
-    if last.run.fidelity is not None:
-        sentences.append(
-            f"The proved image differs from the float generator's by {last.run.fidelity.mean_abs_error:.4f} on average and "
-            f"{last.run.fidelity.max_abs_error:.4f} at most, on [-1, 1]."
-        )
-    return sentences
-
-
-def _stage_sentence(stage: StageResult) -> str:
-    figures = f"{stage.stage} {stage.outcome}, {stage.wall_seconds:.1f} s, peak {stage.peak_rss_bytes / 2**30:.2f} GiB"
-    return f"{figures}: {stage.message}" if stage.message else figures

@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; font-size: 13px; } td, th { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
+table { border-collapse: collapse; font-size: 13px; }
+td, th { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
 th { background: #f5f5f5; } td:first-child, th:first-child { text-align: left; }
 .wide { overflow-x: auto; } .members { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; }
 img { image-rendering: pixelated; width: 100%; max-width: 34rem; } figcaption { font-size: 13px; }
@@ -86,7 +87,8 @@ def _table(content: ReportContent) -> str:
 def _member(row: Mapping[str, Any], pictures: Mapping[int, Path]) -> str:
     path = pictures.get(row["trial"])
     picture = "" if path is None or not path.exists() else _picture(path, f"samples of trial {row['trial']}")
-    caption = f"trial {row['trial']}, {row.get('family', '')}: one row per class; accuracy {format_value(row.get('accuracy'))}"
+    accuracy = format_value(row.get("accuracy"))
+    caption = f"trial {row['trial']}, {row.get('family', '')}: one row per class; accuracy {accuracy}"
     return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
@@ -97,7 +99,7 @@ def _picture(path: Path, alt: str, width: int | None = None) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return ``value`` for a table: integers with separators, other numbers to 4 significant digits, absent as a dash."""
+    """Return ``value`` for a table: integers with separators, others to 4 significant digits, absent as a dash."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -56,7 +56,12 @@ def run(config: DictConfig) -> None:
     """
     started = time.monotonic()
     resolved = OmegaConf.to_yaml(config, resolve=True)
-    provenance = {"commit": commit(), "packages": package_versions(), "machine": machine(), "command": sys.argv}
+    provenance: dict[str, Any] = {
+        "commit": commit(),
+        "packages": package_versions(),
+        "machine": machine(),
+        "command": sys.argv,
+    }
     if config.dry_run:
         print(resolved + json.dumps(provenance, indent=2))
         return

@@ -26,7 +26,7 @@ def random(*, seed: int) -> BaseSampler:
 def grid(*, seed: int) -> BaseSampler:
     """Build the exhaustive sampler, in an order shuffled by ``seed``.
 
-    Optuna's brute-force sampler rather than its grid: it follows dimensions that exist only for one family, which a fixed
-    grid would repeat for every other family. Ranges of real numbers are refused by it.
+    Optuna's brute-force sampler rather than its grid: it follows dimensions that exist only for one family, which a
+    fixed grid would repeat for every other family. Ranges of real numbers are refused by it.
     """
     return BruteForceSampler(seed=seed)

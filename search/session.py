@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -239,9 +240,8 @@ def score_front(
         if not settings.cas_images or "cas" in late.get(number, {"metrics": {}})["metrics"]:
             continue
         metrics = _cas_metrics(settings, dataset, folders[number])
-        say(
-            f"trial {number:3d}  classifier trained on its images: {metrics['cas']:.1%} (on real ones: {metrics['cas_real']:.1%})"
-        )
+        cas, real = metrics["cas"], metrics["cas_real"]
+        say(f"trial {number:3d}  a classifier trained on its images scores {cas:.1%} (on real ones: {real:.1%})")
         add_late_findings(study, number, metrics=metrics, facts={})
         tracker.metrics(tracker.start_trial(number, {}), metrics)
 
@@ -250,7 +250,7 @@ def _cas_metrics(settings: SessionSettings, dataset: ImageDataset, folder: Path)
     spec, generator = load_generator(folder)
     network, recipe = settings.classifier
     if settings.cas_epochs is not None:
-        recipe = recipe.with_epochs(settings.cas_epochs)
+        recipe = dataclasses.replace(recipe, epochs=settings.cas_epochs)
     result = classification_accuracy_score(
         sampler_for(spec, generator.to(settings.device), seed=settings.evaluation.seed),
         spec=network.for_dataset(dataset),

@@ -50,9 +50,7 @@ class Dimension:
         if not isinstance(value, Mapping):
             return cls(choices=(value,))
         if unknown := set(value) - {"choices", "low", "high", "step", "log"}:
-            raise ConfigError(
-                f"search dimension {name} takes choices, or low, high, step and log; got {sorted(unknown)}"
-            )
+            raise ConfigError(f"search dimension {name} takes choices, or low, high, step, log; got {sorted(unknown)}")
         made = cls(**{**value, "choices": tuple(value.get("choices", ()))})
         bounded = made.low is not None and made.high is not None
         if bool(made.choices) == bounded:
@@ -72,15 +70,15 @@ class Dimension:
     @property
     def largest(self) -> Any:
         """The largest value that can be drawn; for numeric dimensions."""
-        return max(self.choices) if self.high is None else self.high  # type: ignore[type-var]
+        return max(self.choices) if self.high is None else self.high
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """Dimensions per family, dimensions shared by all families, and dimensions of the training recipe.
 
-    Names are fields of :class:`gan.spec.GeneratorSpec`, except that ``stages`` and ``width_0``, ``width_1``, ... make up
-    ``widths``. A family's own dimension replaces the shared one of that name. ``embed_dim`` is drawn only for
+    Names are fields of :class:`gan.spec.GeneratorSpec`, except that ``stages`` and ``width_0``, ``width_1``, ... make
+    up ``widths``. A family's own dimension replaces the shared one of that name. ``embed_dim`` is drawn only for
     ``conditioning=embedding``.
     """
 
@@ -129,7 +127,8 @@ def build_search_space(
     Raises:
         ConfigError: an unknown family or field, a missing ``stages`` or ``width_i``, or a malformed dimension.
     """
-    if unknown := set(families) - set(FAMILIES) or not families:
+    unknown = sorted(set(families) - set(FAMILIES))
+    if unknown or not families:
         raise ConfigError(f"search space families must be of {', '.join(FAMILIES)}; got {unknown or 'none'}")
     common = _dimensions(shared or {})
     for family, own in families.items():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.errors import StudyError
@@ -35,7 +37,7 @@ def open_study(
         study_name=name,
         storage=storage,
         sampler=sampler,
-        directions=[objective.direction for objective in objectives],
+        directions=[StudyDirection[objective.direction.upper()] for objective in objectives],
         load_if_exists=True,
     )
     wanted = {_OBJECTIVES: [objective.metric for objective in objectives], _SIGNATURE: signature}
@@ -48,7 +50,9 @@ def open_study(
                 f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
                 "its trials would not be comparable: choose another study.name, or restore the configuration"
             )
-    study.set_metric_names([objective.metric for objective in objectives])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([objective.metric for objective in objectives])
     return study
 
 
@@ -109,7 +113,7 @@ def front_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the feasible, non-dominated trials, the best first objective first; of equals, the oldest."""
     if not scored_trials(study):
         return []
-    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     best = [trial for trial in study.best_trials if REPEATS not in trial.user_attrs]
     return sorted(best, key=lambda trial: (sign * trial.values[0], trial.number))
 

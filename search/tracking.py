@@ -93,7 +93,7 @@ class Tracker:
             self._client.log_batch(run, metrics=rows[start : start + _BATCH])
 
     def artifact(self, run: str, path: Path, folder: str | None = None) -> None:
-        """File ``path`` (a file or a folder) with ``run``; a missing one is no error, for stages that never wrote it."""
+        """File ``path`` (a file or a folder) with ``run``; a missing one is no error."""
         if path.is_dir():
             self._client.log_artifacts(run, str(path), folder or path.name)
         elif path.exists():

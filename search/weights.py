@@ -26,7 +26,7 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> N
 
 
 def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:
-    """Return the spec and the generator that :func:`save_generator` wrote to ``folder``, in evaluation mode on the CPU."""
+    """Return spec and generator as :func:`save_generator` wrote them, in evaluation mode on the CPU."""
     spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
     generator = build_generator(spec)
     generator.load_state_dict(load_file(folder / WEIGHTS_NAME))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,23 +16,13 @@ from evaluation.classifier.report import ClassifierReport, build_report
 from evaluation.classifier.spec import NetworkSpec, check_spec_fits, spec_to_dict
 from evaluation.classifier.training import ProgressFunction, TrainingResult, build_network, train_classifier
 from evaluation.digests import json_digest, source_digest
-from evaluation.errors import EvaluationError
-from evaluation.files import save_tensors_atomically, write_bytes_atomically
+from evaluation.errors import CacheFileError, EvaluationError
+from evaluation.files import load_tensors, save_tensors_atomically, write_bytes_atomically
 from evaluation.types import DatasetLike
 
 logger = logging.getLogger(__name__)
 
 _WEIGHT_MODULES = (architectures, augment, judge, network, recipe, spec, training, whitening)
-_UNREADABLE = (
-    EvaluationError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +88,8 @@ def load_or_train(
     if path is not None and path.exists():
         try:
             return _load(path, spec, digest, device)
-        except _UNREADABLE as error:
-            logger.warning("cached classifier %s cannot be read (%s); training it again", path, _one_line(error))
+        except CacheFileError as error:
+            logger.warning("cached classifier %s cannot be read (%s); training it again", path, error)
     result = train_classifier(
         spec=spec,
         recipe=recipe,
@@ -132,12 +120,16 @@ def _report(result: TrainingResult, dataset: DatasetLike, device: torch.device |
 
 
 def _load(path: Path, spec: NetworkSpec, digest: str, device: torch.device | str) -> TrainedClassifier:
-    payload: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if payload["digest"] != digest:
-        raise EvaluationError(f"a cache file must hold the digest it is named after; got {payload['digest']}")
-    module = build_network(spec, seed=0)
-    module.load_state_dict(payload["weights"])
-    return TrainedClassifier(module.to(device).eval(), digest, ClassifierReport.from_dict(payload["report"]), spec)
+    payload = load_tensors(path)
+    try:
+        if payload["digest"] != digest:
+            raise CacheFileError(f"a cache file must hold the digest it is named after; got {payload['digest']}")
+        module = build_network(spec, seed=0)
+        module.load_state_dict(payload["weights"])
+        report = ClassifierReport.from_dict(payload["report"])
+    except (EvaluationError, KeyError, TypeError, RuntimeError) as error:
+        raise CacheFileError(f"{path.name} must hold a digest, weights and a report; got {error}") from error
+    return TrainedClassifier(module.to(device).eval(), digest, report, spec)
 
 
 def _save(path: Path, trained: TrainedClassifier, recipe: ClassifierRecipe, dataset: DatasetLike, seed: int) -> None:
@@ -154,8 +146,3 @@ def _save(path: Path, trained: TrainedClassifier, recipe: ClassifierRecipe, data
     weights = {name: value.cpu() for name, value in trained.module.state_dict().items()}
     write_bytes_atomically(path.with_suffix(".json"), json.dumps(facts, indent=2).encode())
     save_tensors_atomically(path, {**facts, "weights": weights})
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -55,8 +55,10 @@ class ClassifierRecipe:
     channels_last: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "max_learning_rate", "start_factor", "end_factor"):
-            _require(self, name, "be positive", getattr(self, name) > 0)
+        for name in ("epochs", "batch_size", "max_learning_rate"):
+            _require(self, name, "be positive and finite", 0 < getattr(self, name) < math.inf)
+        for name in ("start_factor", "end_factor"):
+            _require(self, name, "lie in [0, 1]", 0 <= getattr(self, name) <= 1)
         for name in ("warmup_fraction", "label_smoothing", "low_resolution_fraction"):
             _require(self, name, "lie in [0, 1)", 0 <= getattr(self, name) < 1)
         _require(self, "momentum", "lie in (0, 1)", 0 < self.momentum < 1)

@@ -68,8 +68,12 @@ def resolve_precision(recipe: ClassifierRecipe, device: torch.device) -> str:
     if device.type == "cuda":
         supported = bool(torch.cuda.is_bf16_supported(including_emulation=False))
     else:
-        supported = device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        supported = device.type == "cpu" and _cpu_computes_in_bfloat16()
     return "bfloat16" if supported else "float32"
+
+
+def _cpu_computes_in_bfloat16() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def train_classifier(

@@ -14,9 +14,9 @@ from gan.generators.layers import ChannelNorm, Stage
 def fold_batchnorm(generator: Generator) -> Generator:
     """Return an evaluation copy of ``generator`` without batch normalisation and with the same outputs.
 
-    A plain normalisation ``(y - mean) * gain + bias`` becomes part of the weights before it. A conditional one keeps its
-    class-dependent affine map, into which mean and variance are absorbed, so only that product is left. On a copy whose
-    normalisations are already folded this changes nothing.
+    A plain normalisation ``(y - mean) * gain + bias`` becomes part of the weights before it. A conditional one keeps
+    its class-dependent affine map, into which mean and variance are absorbed, so only that product is left. On a copy
+    whose normalisations are already folded this changes nothing.
     """
     folded = copy.deepcopy(generator).eval()
     for module in folded.stages:

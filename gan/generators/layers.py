@@ -11,7 +11,13 @@ def build_activation(name: str) -> nn.Module:
     """Return the activation called ``name`` (see ``gan.spec.ACTIVATIONS``)."""
     if name == "leaky_relu":
         return nn.LeakyReLU(0.2)
-    plain = {"relu": nn.ReLU, "hardswish": nn.Hardswish, "silu": nn.SiLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+    plain: dict[str, type[nn.Module]] = {
+        "relu": nn.ReLU,
+        "hardswish": nn.Hardswish,
+        "silu": nn.SiLU,
+        "tanh": nn.Tanh,
+        "gelu": nn.GELU,
+    }
     if name not in plain:
         raise SpecError(f"activation must be one of leaky_relu, {', '.join(plain)}; got {name!r}")
     return plain[name]()

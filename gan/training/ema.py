@@ -10,8 +10,8 @@ from torch import nn
 def update_average(average: nn.Module, module: nn.Module, *, decay: float, step: int) -> None:
     """Move ``average`` towards ``module`` in place: parameters and float buffers; other buffers are copied.
 
-    The decay is at most ``(1 + step) / (10 + step)`` (the warm-up of TensorFlow's ExponentialMovingAverage), so that the
-    random initial weights are forgotten early. ``decay`` 0 copies.
+    The decay is at most ``(1 + step) / (10 + step)`` (the warm-up of TensorFlow's ExponentialMovingAverage), so that
+    the random initial weights are forgotten early. ``decay`` 0 copies.
     """
     weight = 1 - min(decay, (1 + step) / (10 + step))
     own, other = average.state_dict(), module.state_dict()

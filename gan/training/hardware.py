@@ -18,5 +18,5 @@ def multiplies_bf16(device: torch.device) -> bool:
     A CPU without such instructions emulates them: ten times slower than float32 (measured on an AVX2 machine).
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

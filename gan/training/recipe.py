@@ -65,8 +65,8 @@ class TrainingRecipe:
             raise SpecError(f"label_smoothing needs loss=bce; got loss={self.loss}")
         if self.auxiliary_weight < 0 or (self.auxiliary_weight and self.discriminator == "published"):
             raise SpecError(
-                "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class head; "
-                f"got {self.auxiliary_weight} with discriminator={self.discriminator}"
+                "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class "
+                f"head; got {self.auxiliary_weight} with discriminator={self.discriminator}"
             )
         if unknown := set(self.augmentation) - set(POLICIES):
             raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")

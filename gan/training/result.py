@@ -64,7 +64,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class TrainingHooks:
-    """Callbacks at the edge: ``on_record`` per logged step, ``on_samples`` (step, images in [-1, 1]) per sample grid."""
+    """Callbacks at the edge: ``on_record`` per logged step, ``on_samples`` (step, images in [-1, 1]) per grid."""
 
     on_record: Callable[[TrainingRecord], None] = _ignore
     on_samples: Callable[[int, Tensor], None] = _ignore

@@ -56,7 +56,7 @@ class TrainingState:
 def build_state(
     spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset, *, seed: int, device: torch.device
 ) -> TrainingState:
-    """Build the state before the first step. Every random stream derives from ``seed``; the dataset is on ``device``."""
+    """Build the state before the first step; every random stream derives from ``seed``, the data is on ``device``."""
     generator = build_generator(spec, seed=seed).to(device)
     discriminator_spec = DiscriminatorSpec(
         kind=recipe.discriminator,

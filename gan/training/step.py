@@ -18,7 +18,7 @@ from gan.training.state import TrainingState
 def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> tuple[Tensor, Tensor]:
     """Advance ``state`` by one step and return (discriminator loss, generator loss) as detached scalars.
 
-    One generated batch serves both updates: the generator does not change between them, so its forward pass is the same.
+    One generated batch serves both updates: the generator does not change between them, so one forward pass is enough.
     """
     real, labels = state.batches.next(recipe.batch_size)
     device = real.device
@@ -42,7 +42,7 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
