@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from optuna.samplers import BaseSampler, BruteForceSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from search.experimental import experimental_allowed
+
 
 def nsga2(*, seed: int, population_size: int = 12) -> BaseSampler:
     """Build NSGA-II (Deb et al. 2002)."""
@@ -29,4 +31,5 @@ def grid(*, seed: int) -> BaseSampler:
     Optuna's brute-force sampler rather than its grid: it follows dimensions that exist only for one family, which a
     fixed grid would repeat for every other family. Ranges of real numbers are refused by it.
     """
-    return BruteForceSampler(seed=seed)
+    with experimental_allowed():
+        return BruteForceSampler(seed=seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.errors import StudyError
+from search.experimental import experimental_allowed
 from search.objectives import Objective
 from search.record import TrialRecord
 
@@ -50,8 +50,7 @@ def open_study(
                 f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
                 "its trials would not be comparable: choose another study.name, or restore the configuration"
             )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with experimental_allowed():
         study.set_metric_names([objective.metric for objective in objectives])
     return study
 
@@ -125,7 +124,8 @@ def hypervolume_history(study: optuna.Study, objectives: Sequence[Objective]) ->
     """
     if len(objectives) < 2 or not scored_trials(study):
         return []
-    figure = optuna.visualization.plot_hypervolume_history(study, [objective.reference for objective in objectives])
+    with experimental_allowed():
+        figure = optuna.visualization.plot_hypervolume_history(study, [objective.reference for objective in objectives])
     return [float(value) for value in figure.data[0].y]
 
 

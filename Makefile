@@ -1,0 +1,50 @@
+# Every target does its own set-up. ARGS passes Hydra overrides: make search ARGS="study.trials=12 sampler=tpe"
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: help setup search test test-slow lint ui classifier published clean
+
+help:
+	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
+	@echo "make test        fast tests"
+	@echo "make test-slow   the slow ones: a whole sweep with a real proof, larger circuits"
+	@echo "make lint        ruff and mypy"
+	@echo "make ui          browse the trials in the MLflow UI on http://127.0.0.1:5000"
+	@echo "make classifier  train and report the ZK classifier and the judge (ARGS=\"dataset=...\")"
+	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
+
+# torch first and alone: its pin keeps the resolver from any build with CUDA packages on a CPU machine.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+setup: $(READY)
+
+search: $(READY)
+	$(BIN)/python -m search $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: $(READY)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port 5000 $(ARGS)
+
+classifier: $(READY)
+	$(BIN)/python -m evaluation.classifier $(ARGS)
+
+clean:
+	rm -rf $(VENV) .cache outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,195 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from gan.training import TrainingHooks
+from search.candidate import Candidate
+from search.engine import StudyPlan, run_study
+from search.errors import StudyError
+from search.front import front_rows, trial_rows
+from search.record import TrialRecord
+from search.samplers import grid, nsga2, random, tpe
+from search.space import build_search_space
+from search.study import add_late_findings, ended_trials, front_trials, hypervolume_history, scored_trials
+from tests.search.conftest import OBJECTIVES, CheapEvaluator, SilentObserver
+
+MakeStudy = Callable[..., optuna.Study]
+
+
+@pytest.mark.parametrize("sampler", [nsga2(seed=0, population_size=4), tpe(seed=0, startup_trials=3), random(seed=0)])
+def test_a_study_ends_with_the_scored_trials_asked_for(
+    make_study: MakeStudy, plan: StudyPlan, sampler: optuna.samplers.BaseSampler
+) -> None:
+    study, evaluate, observer = make_study(sampler=sampler), CheapEvaluator(infeasible_above=6), SilentObserver()
+    run_study(study, plan, evaluate, observer)
+    assert len(scored_trials(study)) == 5
+    states = [row["state"] for row in trial_rows(study)]
+    assert states.count("scored") == 5
+    assert states.count("infeasible") == sum(record.outcome == "infeasible" for record in observer.ended)
+    assert all(trial.state == TrialState.PRUNED for trial in ended_trials(study) if trial.user_attrs["candidate_digest"]
+               in {c.digest for c in evaluate.calls if c.spec.widths[0] > 6})  # fmt: skip
+
+
+def test_infeasible_and_diverged_trials_are_not_on_the_front(make_study: MakeStudy, plan: StudyPlan) -> None:
+    study = make_study()
+    run_study(study, replace(plan, scored=8), CheapEvaluator(infeasible_above=6, diverging=5), SilentObserver())
+    rows = trial_rows(study)
+    assert {"scored", "infeasible", "diverged"} <= {row["state"] for row in rows}
+    assert all(row["state"] == "scored" for row in rows if row["front"])
+    assert all(row["reason"].startswith("width") for row in rows if row["state"] in ("infeasible", "diverged"))
+
+
+def test_the_front_is_the_non_dominated_set(make_study: MakeStudy, plan: StudyPlan) -> None:
+    study = make_study()
+    run_study(study, replace(plan, scored=12), CheapEvaluator(), SilentObserver())
+    points = {trial.number: trial.values for trial in scored_trials(study)}
+
+    def dominated(number: int) -> bool:
+        accuracy, rows = points[number]
+        others = (value for other, value in points.items() if other != number)
+        return any(a >= accuracy and r <= rows and (a, r) != (accuracy, rows) for a, r in others)
+
+    assert {trial.number for trial in front_trials(study)} == {number for number in points if not dominated(number)}
+    accuracies = [row["accuracy"] for row in front_rows(study)]
+    assert accuracies == sorted(accuracies, reverse=True)
+    history = hypervolume_history(study, OBJECTIVES)
+    assert len(history) == 12
+    assert all(later >= earlier for earlier, later in zip(history, history[1:], strict=False))
+
+
+def test_a_repeated_draw_is_not_evaluated_again(make_study: MakeStudy, plan: StudyPlan) -> None:
+    fixed = build_search_space(
+        families={"subpixel": {"stages": 1, "width_0": {"choices": [4, 5]}}},
+        shared={"latent_dim": 2, "conditioning": "one_hot"},
+    )
+    study, evaluate, observer = make_study(), CheapEvaluator(), SilentObserver()
+    run_study(study, replace(plan, space=fixed, scored=3, candidates=9), evaluate, observer)
+    assert len(evaluate.calls) == len(scored_trials(study)) == 2
+    assert len(observer.repeated) == 7
+    assert len(front_rows(study)) <= 2
+
+
+def test_an_exhausted_grid_ends_the_study(make_study: MakeStudy, plan: StudyPlan) -> None:
+    fixed = build_search_space(
+        families={"subpixel": {"stages": 1, "width_0": {"choices": [4, 5]}}, "mlp": {"kernel": 0, "upsampling": "none",
+                  "stages": 1, "width_0": {"choices": [4, 6, 8]}}},
+        shared={"latent_dim": {"choices": [2, 3]}, "conditioning": "one_hot"},
+    )  # fmt: skip
+    study, evaluate = make_study(sampler=grid(seed=0)), CheapEvaluator()
+    run_study(study, replace(plan, space=fixed, scored=99), evaluate, SilentObserver())
+    assert len({candidate.digest for candidate in evaluate.calls}) == len(evaluate.calls) == 10
+
+
+def test_illegal_draws_are_recorded_and_cost_nothing(make_study: MakeStudy, plan: StudyPlan) -> None:
+    deep = build_search_space(
+        families={"subpixel": {"stages": {"choices": [1, 2]}, "width_0": {"low": 4, "high": 60}, "width_1": 4}},
+        shared={"latent_dim": 2, "conditioning": "one_hot"},
+    )
+    study, evaluate, observer = make_study(), CheapEvaluator(), SilentObserver()
+    run_study(study, replace(plan, space=deep, image_size=2, scored=6), evaluate, observer)
+    assert observer.rejected
+    assert all("image_size must be a multiple of 4" in reason for reason in observer.rejected)
+    assert {row["state"] for row in trial_rows(study)} == {"scored", "illegal"}
+
+
+def test_an_interrupted_trial_is_done_again_with_its_parameters(make_study: MakeStudy, plan: StudyPlan) -> None:
+    class Interrupted(CheapEvaluator):
+        def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
+            if len(self.calls) == 2:
+                self.calls.append(candidate)
+                raise KeyboardInterrupt
+            return super().__call__(candidate, folder, hooks)
+
+    first, second = Interrupted(), CheapEvaluator()
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make_study(), plan, first, SilentObserver())
+    study = make_study()
+    run_study(study, plan, second, SilentObserver())
+    assert second.calls[0].digest == first.calls[-1].digest
+    assert len(scored_trials(study)) == 5
+    assert all(trial.state.is_finished() for trial in study.trials)
+    assert [row["state"] for row in trial_rows(study)].count("interrupted") == 1
+
+
+def test_a_finished_study_is_not_worked_on(make_study: MakeStudy, plan: StudyPlan) -> None:
+    run_study(make_study(), plan, CheapEvaluator(), SilentObserver())
+    evaluate = CheapEvaluator()
+    run_study(make_study(), plan, evaluate, SilentObserver())
+    assert evaluate.calls == []
+
+
+def test_another_configuration_needs_another_name(make_study: MakeStudy) -> None:
+    make_study(signature="x")
+    with pytest.raises(StudyError, match="other signature"):
+        make_study(signature="y")
+
+
+def test_late_findings_appear_in_rows(make_study: MakeStudy, plan: StudyPlan) -> None:
+    study = make_study()
+    run_study(study, plan, CheapEvaluator(), SilentObserver())
+    best = front_trials(study)[0].number
+    add_late_findings(study, best, metrics={"cas": 0.5}, facts={})
+    add_late_findings(study, best, metrics={}, facts={"proof.wiring": "linked"})
+    row = front_rows(study)[0]
+    assert (row["cas"], row["proof.wiring"]) == (0.5, "linked")
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import optuna
+from tests.search.conftest import CheapEvaluator, OBJECTIVES, SilentObserver
+from search.engine import StudyPlan, run_study
+from search.space import build_search_space
+from search.study import open_study
+from gan.training import TrainingBudget, TrainingRecipe
+space = build_search_space(families={"subpixel": {"stages": 1, "width_0": {"low": 4, "high": 60}}},
+                           shared={"latent_dim": {"low": 2, "high": 60}, "conditioning": "one_hot"})
+plan = StudyPlan(space=space, recipe=TrainingRecipe(), budget=TrainingBudget(steps=1), objectives=OBJECTIVES,
+                 image_size=16, num_classes=2, scored=12, candidates=50, seed=0, folder=Path("unused"))
+class Slow(CheapEvaluator):
+    def __call__(self, *arguments):
+        print("evaluating", flush=True)
+        time.sleep(float(sys.argv[2]))
+        return super().__call__(*arguments)
+study = open_study(name="s", storage=sys.argv[1], objectives=OBJECTIVES,
+                   sampler=optuna.samplers.RandomSampler(seed=int(sys.argv[3])), signature="x")
+run_study(study, plan, Slow(infeasible_above=1000), SilentObserver())
+"""
+
+
+def test_a_killed_study_resumes_without_loss_or_double_count(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    root = Path(__file__).resolve().parents[2]
+
+    def start(seconds: float, seed: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", KILLED, storage, str(seconds), str(seed)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": "."}
+        )
+
+    with start(0.3, 0) as driver:
+        assert driver.stdout is not None
+        for _ in range(3):
+            assert driver.stdout.readline() == "evaluating\n"
+        time.sleep(0.1)
+        driver.send_signal(signal.SIGKILL)
+    with start(0.0, 1) as driver:
+        driver.communicate(timeout=60)
+    assert driver.returncode == 0
+    study = optuna.load_study(study_name="s", storage=storage)
+    states = [row["state"] for row in trial_rows(study)]
+    assert states.count("scored") == 12
+    assert states.count("interrupted") == 1
+    digests = [trial.user_attrs["candidate_digest"] for trial in scored_trials(study)]
+    assert len(set(digests)) == 12
+    assert all(trial.state.is_finished() for trial in study.trials)

@@ -1,0 +1,79 @@
+"""Every configuration composes, and every key of a node binds to the builder that it names."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from search.run import build_settings
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+GROUPS = ("dataset", "search_space", "training", "sampler", "objectives", "circuit", "classifier", "judge")
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+EXPERIMENTS = [str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml")]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    return config
+
+
+def nodes(value: Any) -> list[dict[str, Any]]:
+    """Every mapping below ``value`` that names a builder."""
+    if isinstance(value, dict):
+        own = [value] if "_target_" in value else []
+        return own + [node for child in value.values() for node in nodes(child)]
+    return [node for child in value for node in nodes(child)] if isinstance(value, list) else []
+
+
+def check_bound(config: DictConfig | ListConfig) -> int:
+    found = nodes(OmegaConf.to_container(config, resolve=False))
+    for node in found:
+        target = get_object(node["_target_"])
+        assert target.__module__.split(".")[0] in ("gan", "zk", "evaluation", "search"), node["_target_"]
+        keys = {key: None for key in node if not key.startswith("_")}
+        inspect.signature(target).bind_partial(**keys)
+    return len(found)
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_composes_and_binds(group: str, name: str) -> None:
+    assert check_bound(composed(f"{group}={name}")[group]) >= 1
+
+
+def test_the_default_builds_all_settings() -> None:
+    settings = build_settings(composed())
+    assert settings.name == "digits-small-strong"
+    assert [objective.metric for objective in settings.objectives] == ["accuracy", "inception_score", "diversity"]
+    assert settings.evaluation.circuit.disable_freivalds
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_builds_all_settings(name: str) -> None:
+    settings = build_settings(composed(f"experiment={name}", "dataset.root=somewhere"))
+    assert settings.trials >= 1
+
+
+@pytest.mark.parametrize("space", [name for group, name in CHOICES if group == "search_space"])
+@pytest.mark.parametrize("training", ["strong", "published"])
+def test_every_space_builds_with_every_recipe(space: str, training: str) -> None:
+    assert build_settings(composed(f"search_space={space}", f"training={training}")).space.families
+
+
+def test_full_epochs_reach_the_published_budget() -> None:
+    short, full = (
+        build_settings(composed("training=published", f"training.full={full}")).budget.step_limit(
+            batch_size=64, train_images=50_000
+        )
+        for full in ("false", "true")
+    )
+    assert (short, full) == (1530, 23460)
