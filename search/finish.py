@@ -107,7 +107,7 @@ def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str
         "images for the classification accuracy score": f"{settings.cas_images:,}",
         "SRS": "drawn locally, for tests only; not a ceremony's",
         "commit": commit,
-        "seconds of this session": ", ".join(f"{part} {value:.0f}" for part, value in result.seconds.items()),
+        "seconds of each part of the study": ", ".join(f"{part} {value:.0f}" for part, value in result.seconds.items()),
     }
 
 

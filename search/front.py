@@ -68,6 +68,8 @@ def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -
     }
     spec = record["spec"]
     row: dict[str, Any] = {"trial": trial.number, "state": trial_state(trial), "front": on_front}
+    if "folder" in record:
+        row["folder"] = record["folder"]
     row |= {name: spec[name] for name in ("family", "conditioning", "activation", "widths") if name in spec}
     found = late or {}
     for name, value in {**record["metrics"], **found.get("metrics", {})}.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from search.space import SearchSpace
 from search.study import add_late_findings, late_findings, open_study, stored_record
 from search.tracking import Tracker
 from search.weights import load_generator
+
+SECONDS = "seconds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +96,9 @@ class SessionResult:
         dataset: what it ran on.
         judges: what it was scored with.
         attempts: proofs tried in this session.
-        seconds: wall clock of this session, and of each of its parts.
+        seconds: wall clock of each part of the study so far, earlier sessions included: training the two classifiers,
+            trials (from ask to tell, interrupted ones included once they were closed), classification accuracy scores,
+            proof.
     """
 
     study: optuna.Study
@@ -101,19 +106,6 @@ class SessionResult:
     judges: Judges
     attempts: list[ProofAttempt]
     seconds: dict[str, float]
-
-
-class _Clock:
-    """Seconds of each part of a session."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, part: str) -> None:
-        now = time.monotonic()
-        self.parts[part] = now - self._last
-        self._last = now
 
 
 def run_session(
@@ -126,9 +118,7 @@ def run_session(
     say: Callable[[str], None] = print,
 ) -> SessionResult:
     """Train or load the judges, run the study, then score and prove its front."""
-    clock = _Clock()
     judges = train_judges(settings, dataset, say=say)
-    clock.lap("classifiers")
     study = open_study(
         name=settings.name,
         storage=settings.storage,
@@ -140,12 +130,32 @@ def run_session(
         tracker, study_folder=settings.folder, objectives=settings.objectives, tags=dict(tags), say=say
     )
     run_study(study, _plan(settings, dataset), _evaluator(settings, dataset, judges), observer)
-    clock.lap("trials")
-    score_front(study, settings, dataset, tracker, say=say)
-    clock.lap("classification accuracy scores")
-    attempts = prove_best(study, settings, tracker, say=say)
-    clock.lap("proof")
-    return SessionResult(study, dataset, judges, attempts, clock.parts)
+    with timed(study, "classification_accuracy_scores"):
+        score_front(study, settings, dataset, tracker, say=say)
+    with timed(study, "proof"):
+        attempts = prove_best(study, settings, tracker, say=say)
+    return SessionResult(study, dataset, judges, attempts, seconds_by_part(study, judges))
+
+
+@contextmanager
+def timed(study: optuna.Study, part: str) -> Iterator[None]:
+    """Add the wall clock of this block to what ``study`` has spent on ``part``."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        spent = study.user_attrs.get(SECONDS, {})
+        study.set_user_attr(SECONDS, {**spent, part: spent.get(part, 0.0) + time.monotonic() - started})
+
+
+def seconds_by_part(study: optuna.Study, judges: Judges) -> dict[str, float]:
+    """Return the wall clock of each part of ``study`` over all its sessions."""
+    durations = (trial.duration for trial in study.get_trials(deepcopy=False))
+    return {
+        "classifiers": judges.classifier.report.train_seconds + judges.judge.report.train_seconds,
+        "trials": sum(duration.total_seconds() for duration in durations if duration is not None),
+        **study.user_attrs.get(SECONDS, {}),
+    }
 
 
 def train_judges(settings: SessionSettings, dataset: ImageDataset, *, say: Callable[[str], None] = print) -> Judges:
@@ -299,10 +309,11 @@ def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
     """Return trials, front, classifier and seconds as JSON for a results page."""
     report = result.judges.classifier.report
     judge = result.judges.judge.report
+    named = [{**row, "einsum_ops": row["einsum_operations"]} if "einsum_operations" in row else row for row in rows]
     return json.dumps(
         {
-            "trials": rows,
-            "front": [row for row in rows if row["front"]],
+            "trials": named,
+            "front": [row for row in named if row["front"]],
             "classifier": {
                 "digest": result.judges.classifier.digest,
                 "accuracy": report.accuracy,

@@ -52,7 +52,7 @@ def test_every_choice_composes_and_binds(group: str, name: str) -> None:
 
 def test_the_default_builds_all_settings() -> None:
     settings = build_settings(composed())
-    assert settings.name == "digits-small-strong"
+    assert settings.name == "digits-small-quick"
     assert [objective.metric for objective in settings.objectives] == ["accuracy", "inception_score", "diversity"]
     assert settings.evaluation.circuit.disable_freivalds
 
@@ -64,7 +64,7 @@ def test_every_experiment_builds_all_settings(name: str) -> None:
 
 
 @pytest.mark.parametrize("space", [name for group, name in CHOICES if group == "search_space"])
-@pytest.mark.parametrize("training", ["strong", "published"])
+@pytest.mark.parametrize("training", ["strong", "quick", "published"])
 def test_every_space_builds_with_every_recipe(space: str, training: str) -> None:
     assert build_settings(composed(f"search_space={space}", f"training={training}")).space.families
 

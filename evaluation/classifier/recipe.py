@@ -35,6 +35,9 @@ class ClassifierRecipe:
         low_resolution_fraction: share of the epochs spent on those crops, in [0, 1).
         precision: ``auto`` takes bfloat16 autocast where the machine computes in it, else float32.
         channels_last: keep activations in channels-last memory order: speed only.
+        cpu_threads: threads of a training on the CPU; None: torch's own choice. One is best for networks as
+            small as the digits need: threads that share so little work wait longer than they compute, and far longer
+            when another program holds a core.
     """
 
     epochs: int = 10
@@ -53,6 +56,7 @@ class ClassifierRecipe:
     low_resolution_fraction: float = 0.0
     precision: Precision = "auto"
     channels_last: bool = True
+    cpu_threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "max_learning_rate"):
@@ -66,6 +70,7 @@ class ClassifierRecipe:
         _require(self, "shift_pixels", "not be negative", self.shift_pixels >= 0)
         _require(self, "ema_decay", "be null or lie in (0, 1)", self.ema_decay is None or 0 < self.ema_decay < 1)
         _require(self, "low_resolution", "be null or positive", self.low_resolution is None or self.low_resolution > 0)
+        _require(self, "cpu_threads", "be null or positive", self.cpu_threads is None or self.cpu_threads > 0)
         _require(
             self, "precision", f"be one of {', '.join(get_args(Precision))}", self.precision in get_args(Precision)
         )

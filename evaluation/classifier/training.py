@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -106,10 +106,21 @@ def train_classifier(
     check_recipe_fits(recipe, spec)
     _check_training_set(spec, images, labels)
     device = torch.device(device)
-    run = _Run(spec, recipe, images, labels, horizontal_flip, seed, device)
-    started = time.perf_counter()
-    final_loss = run.train(progress, started)
+    with _limited_threads(recipe.cpu_threads):
+        run = _Run(spec, recipe, images, labels, horizontal_flip, seed, device)
+        started = time.perf_counter()
+        final_loss = run.train(progress, started)
     return TrainingResult(run.finished_module(), time.perf_counter() - started, final_loss, run.precision)
+
+
+@contextlib.contextmanager
+def _limited_threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Run:

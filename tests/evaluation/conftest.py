@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -36,6 +37,15 @@ def make_split(count: int, seed: int) -> TinySplit:
     noise = torch.randn(count, 3, 8, 8, generator=generator) * 45
     images = (COLOURS[labels][:, :, None, None] + noise).round().clamp(0, 255).to(torch.uint8)
     return TinySplit(images, labels)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small lose by sharing, and wait for minutes where another program holds a core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,7 @@ def test_specs_take_classes_and_size_from_the_data_set() -> None:
         ({"max_learning_rate": float("nan")}, "max_learning_rate must be positive and finite; got nan"),
         ({"warmup_fraction": 1.0}, r"warmup_fraction must lie in \[0, 1\); got 1.0"),
         ({"end_factor": 1.5}, r"end_factor must lie in \[0, 1\]; got 1.5"),
+        ({"cpu_threads": 0}, "cpu_threads must be null or positive; got 0"),
         ({"momentum": 0.0}, "momentum must lie in"),
         ({"weight_decay": float("inf")}, "weight_decay must be finite"),
         ({"label_smoothing": -0.1}, "label_smoothing must lie in"),

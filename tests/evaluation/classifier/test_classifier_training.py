@@ -107,6 +107,18 @@ def test_progress_ends_at_the_last_step(dataset, spec, recipe, monkeypatch) -> N
     assert seen[-1].epoch == seen[-1].epochs == 4
 
 
+def test_threads_are_limited_during_training_only(dataset, spec, recipe) -> None:
+    before, seen = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(2)
+        recipe = dataclasses.replace(recipe, cpu_threads=1)
+        train(dataset, spec, recipe, progress=lambda _: seen.append(torch.get_num_threads()))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_training_set_smaller_than_a_batch(dataset, spec, recipe) -> None:
     result = train(dataset, spec, recipe, images=dataset.train.images[:8], labels=dataset.train.labels[:8])
     assert 0.0 < result.final_loss < 5.0

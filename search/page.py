@@ -1,0 +1,166 @@
+"""``python -m search.page SESSION STEM``: a results page from a finished session.
+
+Writes ``STEM.json`` (the session's summary), ``STEM.png`` (samples of the best front member) and ``STEM.md`` (tables).
+Every figure on the page comes from the summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.files import write_text
+from search.objective import SAMPLES_NAME
+from search.report import format_value
+
+FRONT_COLUMNS = (
+    "trial", "family", "widths", "accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance",
+    "cas", "einsum_operations", "published_operations", "macs", "rows", "logrows", "parameters", "train_seconds",
+    "proof.wiring",
+)  # fmt: skip
+TRIAL_COLUMNS = (
+    "trial", "state", "front", "family", "conditioning", "activation", "widths", "accuracy", "inception_score",
+    "diversity", "judge_accuracy", "einsum_operations", "rows", "predicted_peak_bytes", "train_images", "train_seconds", "reason",
+)  # fmt: skip
+PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Return ``rows`` as a Markdown table of those ``columns`` that any row has."""
+    shown = [name for name in columns if any(name in row for row in rows)]
+    lines = [f"| {' | '.join(shown)} |", f"|{' --- |' * len(shown)}"]
+    lines += [f"| {' | '.join(_cell(row.get(name)) for name in shown)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    text = "-".join(map(str, value)) if isinstance(value, list) else format_value(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def proof_lines(front: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the page says of proofs: one table of stages for each front member that was tried."""
+    lines: list[str] = []
+    for row in front:
+        if "proof.outcome" not in row:
+            continue
+        counts = "counts as proved" if row["proof.counts"] == "true" else "does not count as proved"
+        lines += [
+            f"Trial {row['trial']} {counts}: outcome {row['proof.outcome']}, verified {row['proof.verified']}, "
+            f"wiring {row['proof.wiring']}, tampered copies rejected: {row['proof.tampered_rejected']}.",
+            "",
+        ]
+        stages = [
+            {
+                "stage": stage,
+                "seconds": row[f"proof.{stage}_seconds"],
+                "peak GiB": row[f"proof.{stage}_peak_rss_bytes"] / 2**30,
+            }
+            for stage in PROOF_STAGES
+            if f"proof.{stage}_seconds" in row
+        ]
+        lines += [markdown_table(stages, ("stage", "seconds", "peak GiB")), ""]
+        sizes = ("proof_bytes", "public_value_bytes", "vk_bytes", "pk_bytes")
+        named = [f"{name} {row[f'proof.{name}']:,.0f}" for name in sizes if f"proof.{name}" in row]
+        if named:
+            lines += [", ".join(named) + ".", ""]
+    return lines or ["No proof was tried.", ""]
+
+
+def render_page(
+    title: str, summary: Mapping[str, Any], provenance: Mapping[str, Any], config: Mapping[str, Any], picture: str
+) -> str:
+    """Return the page as Markdown."""
+    classifier, front = summary["classifier"], summary["front"]
+    machine = provenance["machine"]
+    arguments = [part for part in provenance["command"][1:] if not part.startswith("dataset.root=")]
+    root = ["dataset.root=FOLDER"] if config["dataset"].get("root") else []
+    scored = [row for row in summary["trials"] if row["state"] == "scored"]
+    real = front[0] if front else {}
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in summary["seconds_by_part"].items())
+    lines = [
+        f"# {title}",
+        "",
+        f"Made by `python -m search {shlex.join([*arguments, *root])}`, then `python -m search.page`.",
+        f"Machine: {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; "
+        f"commit {provenance['commit'][:12]}; "
+        f"ezkl {provenance['packages']['ezkl']}, torch {provenance['packages']['torch']}.",
+        "",
+        f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
+        f"Scores are of {real.get('samples', 0):,} generated images in {real.get('arithmetic', 'float')} arithmetic, "
+        f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of the "
+        f"real test images, Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
+        f"{classifier['judge_accuracy']:.2%}. No training step saw either.",
+        "",
+        "## Front",
+        "",
+        f"![samples of trial {real.get('trial')}]({picture})",
+        "",
+        f"*Samples of trial {real.get('trial')}, one row per class.*",
+        "",
+        markdown_table(front, FRONT_COLUMNS),
+        "",
+        "The real images' own figures beside them: "
+        + ", ".join(
+            f"{name.removeprefix('real_').replace('_', ' ')} {format_value(real.get(name))}"
+            for name in ("real_inception_score", "real_diversity", "real_frechet_distance", "cas_real")
+            if name in real
+        )
+        + ".",
+        "",
+        "## Proof",
+        "",
+        *proof_lines(front),
+        "## All trials",
+        "",
+        markdown_table(summary["trials"], TRIAL_COLUMNS),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_page(session: Path, stem: Path, title: str) -> None:
+    """Write the page of the finished session in the folder ``session``.
+
+    Raises:
+        FileNotFoundError: the session did not finish.
+    """
+    summary = json.loads((session / "summary.json").read_text(encoding="utf-8"))
+    provenance = json.loads((session / "provenance.json").read_text(encoding="utf-8"))
+    config = yaml.safe_load((session / "config.yaml").read_text(encoding="utf-8"))
+    public = {**summary, "trials": [_public(row) for row in summary["trials"]]}
+    public["front"] = [_public(row) for row in summary["front"]]
+    write_text(stem.with_suffix(".json"), json.dumps(public, indent=1) + "\n")
+    if summary["front"]:
+        shutil.copyfile(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
+    write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png"))
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``row`` without the folder, which means nothing on another machine."""
+    return {name: value for name, value in row.items() if name != "folder"}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m search.page", description=__doc__)
+    parser.add_argument("session", type=Path, help="folder of a finished session, mlruns/sessions/DATE/TIME")
+    parser.add_argument("stem", type=Path, help="where to write, without suffix, e.g. docs/results/my-study")
+    parser.add_argument("--title", default="Results", help="heading of the page")
+    arguments = parser.parse_args()
+    try:
+        write_page(arguments.session, arguments.stem, arguments.title)
+    except FileNotFoundError as error:
+        sys.exit(f"error: {arguments.session} must be the folder of a finished session: {error}")
+
+
+if __name__ == "__main__":
+    main()

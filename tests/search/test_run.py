@@ -1,0 +1,96 @@
+"""The whole application, as a user starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(folder: Path, *overrides: str, expect: int = 0) -> str:
+    command = [sys.executable, "-m", "search", *overrides]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    assert result.returncode == expect, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+SWEEP = (
+    "dataset.image_size=8", "dataset.max_train=300", "dataset.max_test=100", "search_space=tiny", "study.name=sweep",
+    "study.trials=2", "training.budget.seconds=null", "training.budget.steps=30", "training.recipe.batch_size=16",
+    "training.recipe.discriminator_widths=[8,8]", "scores.samples=40", "scores.cas_images=60", "scores.cas_epochs=1",
+    "classifier.recipe.epochs=2", "judge.recipe.epochs=2", "intervals.sample_steps=15",
+)  # fmt: skip
+
+
+def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> None:
+    printed = start(tmp_path, *SWEEP)
+    assert "one image proved and verified" in printed
+    assert "wiring linked" in printed
+    assert "browse the trials: make ui" in printed
+
+    report = next(tmp_path.glob("mlruns/sessions/*/*/report.html"))
+    assert report.read_text(encoding="utf-8").count("<img ") >= 2
+    summary = json.loads((report.parent / "summary.json").read_text())
+    scored = [row for row in summary["trials"] if row["state"] == "scored"]
+    assert len(scored) == 2
+    assert all(0 <= row["accuracy"] <= 1 and row["samples"] == 40 and row["arithmetic"] == "float" for row in scored)
+    proved = [row for row in summary["front"] if row.get("proof.counts") == "true"]
+    assert len(proved) == 1
+    assert proved[0]["proof.wiring"] == "linked"
+    assert proved[0]["proof.prove_peak_rss_bytes"] > 2**20
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (experiment,) = (e for e in client.search_experiments() if e.name == "digits")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in runs if run.data.tags["role"] == "study")
+    children = [run for run in runs if run.data.tags["role"] == "trial"]
+    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in children)
+    assert {run.data.tags["proof.wiring"] for run in children} <= {"linked", "unchecked"}
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"report.html", "front.csv", "plots"}
+    assert {item.path for item in client.list_artifacts(children[0].info.run_id)} >= {"samples.png", "circuit"}
+
+    again = start(tmp_path, *SWEEP)
+    assert "a proof of this study counts already" in again
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/mlruns/optuna.db")
+    assert len(study.trials) == len(summary["trials"])
+
+    refused = start(tmp_path, *SWEEP, "scores.samples=50", expect=1)
+    assert "was made with other signature" in refused
+    assert "Traceback" not in refused
+
+
+def test_nothing_fits_is_said_and_names_the_cheapest(tmp_path: Path) -> None:
+    limits = ("limits.predicted_peak_bytes=null", "budgets.proving.memory_bytes=1000000")
+    printed = start(tmp_path, *SWEEP, *limits)
+    assert "Nothing was proved: no front member fits" in printed
+    assert "The cheapest is trial" in printed
+
+
+def test_a_dry_run_prints_the_configuration_and_does_nothing(tmp_path: Path) -> None:
+    printed = start(tmp_path, "dry_run=true", "study.trials=77")
+    assert "trials: 77" in printed
+    assert '"ezkl": "23' in printed
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("dataset=cifar10_parquet",), "dataset.root"),
+        (("dataset=cifar10_parquet", "dataset.root=nowhere"), "nowhere"),
+        (("study.trials=0",), "study.trials must be at least 1; got 0"),
+        (("training.recipe.batch_size=1",), "batch_size must be at least 2"),
+        (("limits.rows=0",), "rows must be positive or null"),
+    ],
+)
+def test_errors_are_one_line_without_a_traceback(tmp_path: Path, overrides: tuple[str, ...], message: str) -> None:
+    printed = start(tmp_path, *overrides, expect=1)
+    assert message in printed
+    assert "Traceback" not in printed
