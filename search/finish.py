@@ -119,7 +119,7 @@ def _proof_text(result: SessionResult, settings: SessionSettings, front: list[di
             f"Trial {earlier['trial']}: one image proved and verified before; wiring {earlier['proof.wiring']}.",
             f"prove {seconds:.1f} s, peak {peak_bytes / 2**30:.2f} GiB",
         ]
-    return proof_sentences(result.attempts, front, settings.proving.budget)
+    return proof_sentences(result.attempts, front, settings.proving)
 
 
 def _proof_picture(result: SessionResult, front: list[dict[str, Any]]) -> Path | None:

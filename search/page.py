@@ -28,7 +28,8 @@ FRONT_COLUMNS = (
 )  # fmt: skip
 TRIAL_COLUMNS = (
     "trial", "state", "front", "family", "conditioning", "activation", "widths", "accuracy", "inception_score",
-    "diversity", "judge_accuracy", "einsum_operations", "rows", "predicted_peak_bytes", "train_images", "train_seconds", "reason",
+    "diversity", "judge_accuracy", "einsum_operations", "rows", "predicted_peak_bytes", "train_images",
+    "train_seconds", "reason",
 )  # fmt: skip
 PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
 
@@ -91,13 +92,13 @@ def render_page(
         "",
         f"Made by `python -m search {shlex.join([*arguments, *root])}`, then `python -m search.page`.",
         f"Machine: {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; "
-        f"commit {provenance['commit'][:12]}; "
+        f"commit {_short(provenance['commit'])}; "
         f"ezkl {provenance['packages']['ezkl']}, torch {provenance['packages']['torch']}.",
         "",
         f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
         f"Scores are of {real.get('samples', 0):,} generated images in {real.get('arithmetic', 'float')} arithmetic, "
-        f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of the "
-        f"real test images, Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
+        f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of "
+        f"the real test images, Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
         f"{classifier['judge_accuracy']:.2%}. No training step saw either.",
         "",
         "## Front",
@@ -142,6 +143,11 @@ def write_page(session: Path, stem: Path, title: str) -> None:
     if summary["front"]:
         shutil.copyfile(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
     write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png"))
+
+
+def _short(commit: str) -> str:
+    head, changed, _ = commit.partition("+")
+    return f"{head[:12]} with changes" if changed else head[:12]
 
 
 def _public(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.proving import PROOF_SIZES, ProofAttempt
+from search.proving import PROOF_SIZES, ProofAttempt, ProvingPlan, fits
 from zk.pipeline import ProofRun
 from zk.types import Budget, StageResult
 
@@ -17,12 +17,16 @@ def cheapest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(rows, key=lambda row: (row["predicted_peak_bytes"], row["predicted_prove_seconds"]))
 
 
-def proof_sentences(attempts: Sequence[ProofAttempt], rows: Sequence[Mapping[str, Any]], budget: Budget) -> list[str]:
+def proof_sentences(
+    attempts: Sequence[ProofAttempt], rows: Sequence[Mapping[str, Any]], plan: ProvingPlan
+) -> list[str]:
     """Return what is to be said of ``attempts`` on the front ``rows``; the first sentence is the verdict."""
     if not rows:
         return ["Nothing was proved: the front is empty."]
+    if not attempts and any(fits(row, plan.budget) for row in rows):
+        return ["Nothing was proved: proving.attempts is 0."]
     if not attempts:
-        return _nothing_fits(cheapest(rows), budget)
+        return _nothing_fits(cheapest(rows), plan.budget)
     sentences = [_verdict(attempts[-1])]
     for attempt in attempts:
         sentences += [f"Trial {attempt.trial}: {_stage_sentence(stage)}" for stage in attempt.run.stages]

@@ -12,6 +12,7 @@ from typing import Any
 import hydra
 import optuna
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -44,6 +45,10 @@ def main(config: DictConfig) -> None:
         run(config)
     except KNOWN_ERRORS as error:
         sys.exit(f"error: {error}")
+    except InstantiationException as error:  # Hydra wraps what a builder raises
+        if error.__cause__ is not None and not isinstance(error.__cause__, KNOWN_ERRORS):
+            raise
+        sys.exit(f"error: {error.__cause__ or error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; run the same command again to go on")
 

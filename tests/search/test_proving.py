@@ -83,23 +83,23 @@ def test_figures_and_verdicts_of_a_proof() -> None:
 def test_nothing_counts_without_every_verdict(change: dict[str, Any]) -> None:
     run = replace(GOOD, **change)
     assert proof_facts(run)["proof.counts"] == "false"
-    assert proof_sentences([ProofAttempt(3, run, None)], front(1), PLAN.budget)[0].startswith(
-        "Nothing counts as proved"
-    )
+    assert proof_sentences([ProofAttempt(3, run, None)], front(1), PLAN)[0].startswith("Nothing counts as proved")
 
 
 def test_sentences() -> None:
-    assert proof_sentences([], [], PLAN.budget) == ["Nothing was proved: the front is empty."]
-    nothing = proof_sentences([], front(5000, 3000), PLAN.budget)
+    assert proof_sentences([], [], PLAN) == ["Nothing was proved: the front is empty."]
+    nothing = proof_sentences([], front(5000, 3000), PLAN)
     assert nothing[0].startswith("Nothing was proved: no front member fits")
     assert nothing[1].startswith("The cheapest is trial 1: 15,000,000 rows at logrows 14")
-    good = proof_sentences([ProofAttempt(2, GOOD, None)], front(1), PLAN.budget)
+    switched_off = replace(PLAN, attempts=0)
+    assert proof_sentences([], front(900), switched_off) == ["Nothing was proved: proving.attempts is 0."]
+    good = proof_sentences([ProofAttempt(2, GOOD, None)], front(1), PLAN)
     assert good[0] == (
         "Trial 2: one image proved and verified at logrows 15; wiring linked; "
         "1 tampered copies of the public values rejected."
     )
     assert "Trial 2: prove ok, 12.5 s, peak 3.00 GiB" in good
-    killed = proof_sentences([ProofAttempt(1, KILLED, None)], front(1), PLAN.budget)
+    killed = proof_sentences([ProofAttempt(1, KILLED, None)], front(1), PLAN)
     assert "Trial 1: setup out_of_memory, 3.0 s, peak 9.00 GiB: over the budget" in killed
 
 

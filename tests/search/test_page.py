@@ -1,0 +1,83 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from search.page import markdown_table, proof_lines, write_page
+
+ROW: dict[str, Any] = {
+    "trial": 3, "state": "scored", "front": True, "family": "mlp", "widths": [8, 4], "accuracy": 0.625, "rows": 12345,
+    "samples": 100, "seed": 0.0, "arithmetic": "float", "einsum_ops": 7, "einsum_operations": 7, "real_diversity": 0.5,
+}  # fmt: skip
+PROVED = {
+    **ROW, "proof.outcome": "ok", "proof.counts": "true", "proof.verified": "true", "proof.wiring": "linked",
+    "proof.tampered_rejected": "true", "proof.prove_seconds": 12.5, "proof.prove_peak_rss_bytes": 2.0**31,
+    "proof.proof_bytes": 7488.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    folder = tmp_path / "session"
+    candidate = tmp_path / "candidate"
+    folder.mkdir()
+    candidate.mkdir()
+    Image.new("RGB", (2, 2)).save(candidate / "samples.png")
+    row = {**PROVED, "folder": str(candidate)}
+    summary = {
+        "trials": [row, {"trial": 4, "state": "infeasible", "front": False, "reason": "over | the limit"}],
+        "front": [row],
+        "classifier": {"digest": "abc", "accuracy": 0.85, "real_inception_score": 6.0, "judge_accuracy": 0.9},
+        "seconds": 61.4,
+        "seconds_by_part": {"trials": 61.4},
+    }
+    provenance = {
+        "commit": "0123456789abcdef+changes", "packages": {"ezkl": "23.0.5", "torch": "2.13.0"},
+        "machine": {"cores": 2, "memory_bytes": 2**34},
+        "command": ["/somewhere/search/__main__.py", "study.trials=2", "dataset.root=/private/place"],
+    }  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"dataset": {"root": "/private/place"}}))
+    return folder
+
+
+def test_a_page_shows_the_summary_and_no_private_path(session: Path, tmp_path: Path) -> None:
+    write_page(session, tmp_path / "out" / "study", "My study")
+    page = (tmp_path / "out" / "study.md").read_text()
+    assert page.startswith("# My study\n")
+    assert "python -m search study.trials=2 dataset.root=FOLDER" in page
+    assert "commit 0123456789ab with changes" in page
+    assert "| 3 | mlp | 8-4 | 0.625 |" in page
+    assert "Trial 3 counts as proved" in page
+    assert "| prove | 12.5 | 2 |" in page
+    assert "over \\| the limit" in page
+    stored = (tmp_path / "out" / "study.json").read_text()
+    assert json.loads(stored)["front"][0]["einsum_ops"] == 7
+    assert str(tmp_path) not in page + stored
+    assert "/private" not in page + stored
+    assert (tmp_path / "out" / "study.png").exists()
+
+
+def test_a_proof_that_does_not_count_is_said_so() -> None:
+    (line, *_) = proof_lines([{**PROVED, "proof.counts": "false", "proof.wiring": "unlinked"}])
+    assert "does not count as proved" in line
+    assert proof_lines([ROW]) == ["No proof was tried.", ""]
+
+
+def test_tables_leave_out_what_no_row_has() -> None:
+    table = markdown_table([{"a": 1}, {"a": 2, "b": None}], ("a", "b", "c"))
+    assert table == "| a | b |\n| --- | --- |\n| 1 | - |\n| 2 | - |"
+
+
+def test_an_unfinished_session_is_an_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "search.page", str(tmp_path), str(tmp_path / "page")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error:")
+    assert "must be the folder of a finished session" in result.stderr
