@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from search.files import write_text
-from search.front import FRONT_METRICS, front_rows, trial_rows, write_csv
+from search.front import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
 from search.proof_text import proof_sentences
 from search.report import ReportContent, format_value, render_report
-from search.session import SessionResult, SessionSettings, candidate_folders, session_summary
+from search.session import SessionResult
+from search.settings import SessionSettings
 from search.study import hypervolume_history, scored_trials
 from search.tracking import Tracker
 
@@ -147,3 +149,25 @@ def print_results(
         print(sentence)
     print(f"report: {paths.report}\nfront:  {paths.front}\n{seconds:.0f} s in all")
     print(f"browse the trials: make ui   (or: mlflow ui --backend-store-uri {uri})")
+
+
+def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
+    """Return trials, front, classifier and seconds as JSON for a results page."""
+    report = result.judges.classifier.report
+    judge = result.judges.judge.report
+    named = [{**row, "einsum_ops": row["einsum_operations"]} if "einsum_operations" in row else row for row in rows]
+    return json.dumps(
+        {
+            "trials": named,
+            "front": [row for row in named if row["front"]],
+            "classifier": {
+                "digest": result.judges.classifier.digest,
+                "accuracy": report.accuracy,
+                "real_inception_score": report.real_inception_score,
+                "judge_accuracy": judge.accuracy,
+            },
+            "seconds": sum(result.seconds.values()),
+            "seconds_by_part": result.seconds,
+        },
+        indent=2,
+    )

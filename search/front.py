@@ -95,6 +95,12 @@ def front_rows(study: optuna.Study) -> list[dict[str, Any]]:
     return [trial_row(trial, on_front=True, late=late.get(trial.number)) for trial in front_trials(study)]
 
 
+def candidate_folders(study: optuna.Study) -> dict[int, Path]:
+    """Return the folder of each trial that has one."""
+    records = ((trial.number, stored_record(trial)) for trial in study.get_trials(deepcopy=False))
+    return {number: Path(record["folder"]) for number, record in records if record is not None}
+
+
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Return ``rows`` as CSV with the union of their columns, in order of first appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -27,7 +27,8 @@ from search.finish import file_results, print_results
 from search.objective import EvaluationSettings
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
-from search.session import SessionSettings, run_session
+from search.session import run_session
+from search.settings import SessionSettings
 from search.tracking import Tracker
 from zk.errors import ZkError
 

@@ -2,80 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import optuna
-import torch
 
-from evaluation import RealReference, TrainedClassifier, classification_accuracy_score, compute_reference, load_or_train
-from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
+from evaluation import RealReference, TrainedClassifier, compute_reference, load_or_train
 from gan.data import ImageDataset
 from gan.digest import json_digest
-from gan.training import TrainingBudget, TrainingRecipe
 from search.engine import StudyPlan, run_study
-from search.front import front_rows
-from search.objective import EvaluationSettings, Evaluator, sampler_for
-from search.objectives import Objective
+from search.finalists import prove_best, score_front
+from search.objective import Evaluator
 from search.observer import StudyObserver
-from search.proving import ProofAttempt, ProvingPlan, proof_facts, proof_metrics, prove_front
-from search.space import SearchSpace
-from search.study import add_late_findings, late_findings, open_study, stored_record
+from search.proving import ProofAttempt
+from search.settings import SessionSettings
+from search.study import open_study
 from search.tracking import Tracker
-from search.weights import load_generator
 
 SECONDS = "seconds"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionSettings:
-    """Everything a session needs, built.
-
-    Attributes:
-        name: of the study.
-        storage: Optuna's storage URL.
-        folder: of the study's candidates.
-        trials: scored trials to end with.
-        candidates: most draws in all.
-        seed: of the study.
-        space: what is searched.
-        recipe: base recipe.
-        budget: training budget of a candidate.
-        objectives: what is optimised.
-        evaluation: what candidates are measured with.
-        classifier: ZK classifier and its recipe.
-        judge: judge and its recipe.
-        cas_images: generated images for the classification accuracy score; 0 leaves it out.
-        cas_epochs: epochs of its two trainings; None for the classifier's.
-        proving: the last step.
-        cache_folder: of classifiers.
-        device: where networks train.
-    """
-
-    name: str
-    storage: str
-    folder: Path
-    trials: int
-    candidates: int
-    seed: int
-    space: SearchSpace
-    recipe: TrainingRecipe
-    budget: TrainingBudget
-    objectives: tuple[Objective, ...]
-    evaluation: EvaluationSettings
-    classifier: tuple[ClassifierSpec, ClassifierRecipe]
-    judge: tuple[JudgeSpec, ClassifierRecipe]
-    cas_images: int
-    cas_epochs: int | None
-    proving: ProvingPlan
-    cache_folder: Path
-    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -226,102 +172,4 @@ def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges)
         reference=judges.reference,
         settings=settings.evaluation,
         device=settings.device,
-    )
-
-
-def candidate_folders(study: optuna.Study) -> dict[int, Path]:
-    """Return the folder of each trial that has one."""
-    records = ((trial.number, stored_record(trial)) for trial in study.get_trials(deepcopy=False))
-    return {number: Path(record["folder"]) for number, record in records if record is not None}
-
-
-def score_front(
-    study: optuna.Study,
-    settings: SessionSettings,
-    dataset: ImageDataset,
-    tracker: Tracker,
-    *,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Give each front member that has none its classification accuracy score."""
-    folders, late = candidate_folders(study), late_findings(study)
-    for row in front_rows(study):
-        number = row["trial"]
-        if not settings.cas_images or "cas" in late.get(number, {"metrics": {}})["metrics"]:
-            continue
-        metrics = _cas_metrics(settings, dataset, folders[number])
-        cas, real = metrics["cas"], metrics["cas_real"]
-        say(f"trial {number:3d}  a classifier trained on its images scores {cas:.1%} (on real ones: {real:.1%})")
-        add_late_findings(study, number, metrics=metrics, facts={})
-        tracker.metrics(tracker.start_trial(number, {}), metrics)
-
-
-def _cas_metrics(settings: SessionSettings, dataset: ImageDataset, folder: Path) -> dict[str, float]:
-    spec, generator = load_generator(folder)
-    network, recipe = settings.classifier
-    if settings.cas_epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=settings.cas_epochs)
-    result = classification_accuracy_score(
-        sampler_for(spec, generator.to(settings.device), seed=settings.evaluation.seed),
-        spec=network.for_dataset(dataset),
-        recipe=recipe,
-        dataset=dataset,
-        images=settings.cas_images,
-        seed=settings.seed,
-        device=settings.device,
-        cache_dir=settings.cache_folder / "classifiers",
-    )
-    return {
-        "cas": result.accuracy,
-        "cas_real": result.real_accuracy,
-        "cas_images": float(result.images),
-        "cas_real_images": float(result.real_images),
-    }
-
-
-def prove_best(
-    study: optuna.Study, settings: SessionSettings, tracker: Tracker, *, say: Callable[[str], None] = print
-) -> list[ProofAttempt]:
-    """Prove one image of the best front member that fits, unless this study has a proof that counts already."""
-    late = late_findings(study)
-    if any(found["facts"].get("proof.counts") == "true" for found in late.values()):
-        say("a proof of this study counts already; see its report")
-        return []
-    attempts = prove_front(front_rows(study), candidate_folders(study), settings.proving)
-    for attempt in attempts:
-        metrics, facts = proof_metrics(attempt.run), proof_facts(attempt.run)
-        add_late_findings(study, attempt.trial, metrics=metrics, facts=facts)
-        run = tracker.start_trial(attempt.trial, {})
-        tracker.metrics(run, metrics)
-        tracker.tags(run, facts)
-        for path in proof_files(candidate_folders(study)[attempt.trial] / "proof"):
-            tracker.artifact(run, path, "proof")
-    return attempts
-
-
-def proof_files(folder: Path) -> list[Path]:
-    """Return the files of a proof worth keeping: all but keys, circuits and strings that can be made again."""
-    kept = ("network.onnx", "settings.json", "proof.json", "vk.key", "proved_image.png", "witness.json")
-    return [folder / name for name in kept if (folder / name).exists()]
-
-
-def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
-    """Return trials, front, classifier and seconds as JSON for a results page."""
-    report = result.judges.classifier.report
-    judge = result.judges.judge.report
-    named = [{**row, "einsum_ops": row["einsum_operations"]} if "einsum_operations" in row else row for row in rows]
-    return json.dumps(
-        {
-            "trials": named,
-            "front": [row for row in named if row["front"]],
-            "classifier": {
-                "digest": result.judges.classifier.digest,
-                "accuracy": report.accuracy,
-                "real_inception_score": report.real_inception_score,
-                "judge_accuracy": judge.accuracy,
-            },
-            "seconds": sum(result.seconds.values()),
-            "seconds_by_part": result.seconds,
-        },
-        indent=2,
     )

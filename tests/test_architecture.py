@@ -11,8 +11,10 @@ PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
     {"search.__main__"},
     {"search.run"},
-    {"search.finish"},
+    {"search.finish", "search.page"},
     {"search.session"},
+    {"search.finalists"},
+    {"search.settings"},
     {"search.observer", "search.proof_text", "search.report", "search.plots"},
     {"search.engine", "search.tracking", "search.front"},
     {"search.study"},
@@ -24,6 +26,7 @@ SOLE_IMPORTERS = {
     "optuna": {
         "search.run",
         "search.session",
+        "search.finalists",
         "search.engine",
         "search.study",
         "search.front",

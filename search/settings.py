@@ -1,0 +1,60 @@
+"""Everything a session needs, built from the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
+from gan.training import TrainingBudget, TrainingRecipe
+from search.objective import EvaluationSettings
+from search.objectives import Objective
+from search.proving import ProvingPlan
+from search.space import SearchSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSettings:
+    """Everything a session needs, built.
+
+    Attributes:
+        name: of the study.
+        storage: Optuna's storage URL.
+        folder: of the study's candidates.
+        trials: scored trials to end with.
+        candidates: most draws in all.
+        seed: of the study.
+        space: what is searched.
+        recipe: base recipe.
+        budget: training budget of a candidate.
+        objectives: what is optimised.
+        evaluation: what candidates are measured with.
+        classifier: ZK classifier and its recipe.
+        judge: judge and its recipe.
+        cas_images: generated images for the classification accuracy score; 0 leaves it out.
+        cas_epochs: epochs of its two trainings; None for the classifier's.
+        proving: the last step.
+        cache_folder: of classifiers.
+        device: where networks train.
+    """
+
+    name: str
+    storage: str
+    folder: Path
+    trials: int
+    candidates: int
+    seed: int
+    space: SearchSpace
+    recipe: TrainingRecipe
+    budget: TrainingBudget
+    objectives: tuple[Objective, ...]
+    evaluation: EvaluationSettings
+    classifier: tuple[ClassifierSpec, ClassifierRecipe]
+    judge: tuple[JudgeSpec, ClassifierRecipe]
+    cas_images: int
+    cas_epochs: int | None
+    proving: ProvingPlan
+    cache_folder: Path
+    device: torch.device
