@@ -22,6 +22,10 @@ from zk.types import Budget, CircuitOptions, Outcome
 NETWORK_NAME = "network.onnx"
 INPUT_NAMES = ("latent", "one_hot")
 OUTPUT_NAMES = ("image",)
+CIRCUIT_METRICS = frozenset(
+    ("published_operations", "macs", "parameters", "einsum_operations", "einsum_instances", "rows", "assignments",
+     "lookup_tables", "logrows", "predicted_peak_bytes", "predicted_prove_seconds", "circuit_seconds")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class CircuitLimits:
         rows: largest number of rows.
         logrows: largest log2 of the rows of one column.
         predicted_peak_bytes: largest predicted peak memory of key generation and proving.
-        predicted_prove_seconds: largest predicted proving time on this machine.
+        predicted_prove_seconds: largest predicted proving time, by constants fitted on two AVX2 cores (zk.cost).
     """
 
     einsum_operations: int | None = 100

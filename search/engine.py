@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Protocol
 
 import optuna
 from optuna import TrialPruned
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from gan.errors import SpecError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
@@ -18,7 +19,16 @@ from search.objective import CandidateEvaluator
 from search.objectives import Objective, objective_values
 from search.record import TrialOutcome, TrialRecord
 from search.space import SearchSpace
-from search.study import RECORD, REPEATS, ended_trials, file_record, requeue_interrupted, scored_trials
+from search.study import (
+    RECORD,
+    REPEATS,
+    close_interrupted,
+    ended_as_recorded,
+    ended_trials,
+    file_record,
+    scored_trials,
+    stored_record,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +77,7 @@ class Observer(Protocol):
 
 
 class CandidateFailed(Exception):
-    """Training of a candidate diverged; the trial ends as failed."""
+    """A candidate's training diverged or its images could not be scored; the trial ends as failed."""
 
 
 def run_study(study: optuna.Study, plan: StudyPlan, evaluate: CandidateEvaluator, observer: Observer) -> None:
@@ -75,7 +85,7 @@ def run_study(study: optuna.Study, plan: StudyPlan, evaluate: CandidateEvaluator
 
     An error that is no outcome of a candidate ends its trial as failed and is raised.
     """
-    requeue_interrupted(study)
+    close_interrupted(study, plan.objectives)
     if _finished(study, plan):
         return
 
@@ -103,15 +113,17 @@ def _one_trial(
         observer.trial_rejected(trial.number, str(error))
         raise TrialPruned(str(error)) from error
     trial.set_user_attr("candidate_digest", candidate.digest)
-    if (original := _ended_before(study, candidate)) is not None:
-        return _repeat(trial, original, observer)
+    if (original := _twin(study, candidate)) is not None:
+        return _repeat(trial, original, plan, observer)
+    started = time.monotonic()
     hooks = observer.trial_started(trial.number, candidate)
     record = evaluate(candidate, plan.folder / candidate.digest[:16], hooks)
+    record.metrics["trial_seconds"] = time.monotonic() - started
     file_record(trial, record)
     observer.trial_ended(trial.number, record)
     if record.outcome is TrialOutcome.INFEASIBLE:
         raise TrialPruned(record.reason)
-    if record.outcome is TrialOutcome.DIVERGED:
+    if record.outcome is not TrialOutcome.SCORED:
         raise CandidateFailed(record.reason)
     return objective_values(plan.objectives, record.metrics)
 
@@ -121,24 +133,33 @@ def _draw(trial: Trial, plan: StudyPlan) -> Candidate:
     return Candidate(spec, plan.space.suggest_recipe(trial, plan.recipe), plan.budget, plan.seed)
 
 
-def _ended_before(study: optuna.Study, candidate: Candidate) -> FrozenTrial | None:
-    same = (
+def _twin(study: optuna.Study, candidate: Candidate) -> FrozenTrial | None:
+    """Return the oldest trial that evaluated ``candidate`` to its end, preferably one that Optuna ended likewise."""
+    same = [
         trial
         for trial in ended_trials(study)
         if trial.user_attrs.get("candidate_digest") == candidate.digest and RECORD in trial.user_attrs
-    )
-    return next(same, None)
+    ]
+    return next((trial for trial in same if ended_as_recorded(trial)), same[0] if same else None)
 
 
-def _repeat(trial: Trial, original: FrozenTrial, observer: Observer) -> list[float]:
-    """End ``trial`` as its twin ended, constraints included, without evaluating it."""
+def _repeat(trial: Trial, original: FrozenTrial, plan: StudyPlan, observer: Observer) -> list[float]:
+    """End ``trial`` as the record of its twin says, constraints included, without evaluating it again.
+
+    A twin that was interrupted after its record had been filed does not count, so ``trial`` stands for it.
+    """
+    record = stored_record(original)
+    if record is None:
+        raise AssertionError("a twin has a record")
     for name, value in original.constraints.items():
         trial.set_constraint(name, value)
-    trial.set_user_attr(REPEATS, original.number)
     trial.set_user_attr(RECORD, original.user_attrs[RECORD])
+    if ended_as_recorded(original):
+        trial.set_user_attr(REPEATS, original.number)
     observer.trial_repeated(trial.number, original.number)
-    if original.state == TrialState.PRUNED:
+    outcome = TrialOutcome(record["outcome"])
+    if outcome is TrialOutcome.INFEASIBLE:
         raise TrialPruned(f"repeats trial {original.number}")
-    if original.state == TrialState.FAIL:
+    if outcome is not TrialOutcome.SCORED:
         raise CandidateFailed(f"repeats trial {original.number}")
-    return list(original.values)
+    return objective_values(plan.objectives, record["metrics"])

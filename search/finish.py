@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search.files import write_text
+from search.finalists import proved_row
 from search.front import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
@@ -23,7 +24,7 @@ from search.tracking import Tracker
 
 PRINTED = (
     "trial", "family", "accuracy", "inception_score", "diversity", "judge_accuracy", "cas", "einsum_operations",
-    "published_operations", "macs", "rows", "logrows", "proof.wiring",
+    "einsum_instances", "published_operations", "macs", "rows", "logrows", "proof.wiring",
 )  # fmt: skip
 
 
@@ -63,8 +64,8 @@ def file_results(
         ),
         pictures={number: path / SAMPLES_NAME for number, path in candidate_folders(result.study).items()},
         figures=list(figures.values()),
-        proof=_proof_text(result, settings, front),
-        proved=any(row.get("proof.counts") == "true" for row in rows),
+        proof=_proof_text(result, settings, rows),
+        proved=any(row.get("proof.counts") == "true" for row in front),
         proof_picture=_proof_picture(result, front),
     )
     write_text(paths.report, render_report(content))
@@ -75,7 +76,8 @@ def file_results(
         tracker.figure(parent, figure, f"plots/{name}.html")
     shown = [name for name in content.columns if any(name in row for row in front)]
     tracker.table(parent, [{name: row.get(name) for name in shown} for row in front], "front.json")
-    for step, value in enumerate(history, start=1):
+    logged = tracker.last_step(parent, "hypervolume")
+    for step, value in enumerate(history[logged:], start=logged + 1):
         tracker.metrics(parent, {"hypervolume": value}, step=step)
     tracker.metrics(parent, {"scored_trials": len(scored_trials(result.study)), "front_members": len(front)})
     tracker.tags(parent, {"proved": str(content.proved).lower()})
@@ -106,22 +108,22 @@ def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str
         "ZK classifier digest": classifier.digest,
         "held-out judge": f"{judge.report.accuracy:.2%} of the test set",
         "judge digest": judge.digest,
-        "images for the classification accuracy score": f"{settings.cas_images:,}",
         "SRS": "drawn locally, for tests only; not a ceremony's",
         "commit": commit,
         "seconds of each part of the study": ", ".join(f"{part} {value:.0f}" for part, value in result.seconds.items()),
     }
 
 
-def _proof_text(result: SessionResult, settings: SessionSettings, front: list[dict[str, Any]]) -> list[str]:
-    earlier = next((row for row in front if row.get("proof.counts") == "true"), None)
-    if not result.attempts and earlier is not None:
-        seconds, peak_bytes = earlier["proof.prove_seconds"], earlier["proof.prove_peak_rss_bytes"]
+def _proof_text(result: SessionResult, settings: SessionSettings, rows: list[dict[str, Any]]) -> list[str]:
+    known = proved_row(result.study, settings)
+    if not result.attempts and known is not None:
+        seconds, peak_bytes = known["proof.prove_seconds"], known["proof.prove_peak_rss_bytes"]
+        number, wiring = known["trial"], known["proof.wiring"]
         return [
-            f"Trial {earlier['trial']}: one image proved and verified before; wiring {earlier['proof.wiring']}.",
+            f"Trial {number}: one image proved and verified in an earlier session; wiring {wiring}.",
             f"prove {seconds:.1f} s, peak {peak_bytes / 2**30:.2f} GiB",
         ]
-    return proof_sentences(result.attempts, front, settings.proving)
+    return proof_sentences(result.attempts, [row for row in rows if "predicted_peak_bytes" in row], settings.proving)
 
 
 def _proof_picture(result: SessionResult, front: list[dict[str, Any]]) -> Path | None:
@@ -145,7 +147,7 @@ def print_results(
     Console(width=None if Console().is_terminal else 180).print(table)
     reference = result.judges.reference
     print(f"real images: Inception Score {reference.inception_score:.3f}, diversity {reference.diversity:.4f}")
-    for sentence in _proof_text(result, settings, front):
+    for sentence in _proof_text(result, settings, trial_rows(result.study)):
         print(sentence)
     print(f"report: {paths.report}\nfront:  {paths.front}\n{seconds:.0f} s in all")
     print(f"browse the trials: make ui   (or: mlflow ui --backend-store-uri {uri})")
@@ -155,7 +157,8 @@ def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
     """Return trials, front, classifier and seconds as JSON for a results page."""
     report = result.judges.classifier.report
     judge = result.judges.judge.report
-    named = [{**row, "einsum_ops": row["einsum_operations"]} if "einsum_operations" in row else row for row in rows]
+    # The published count of operations is the number of einsum entries in EZKL's settings, equal ones included.
+    named = [{**row, "einsum_ops": row["einsum_instances"]} if "einsum_instances" in row else row for row in rows]
     return json.dumps(
         {
             "trials": named,
@@ -164,7 +167,7 @@ def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
                 "digest": result.judges.classifier.digest,
                 "accuracy": report.accuracy,
                 "real_inception_score": report.real_inception_score,
-                "judge_accuracy": judge.accuracy,
+                "judge_real_accuracy": judge.accuracy,
             },
             "seconds": sum(result.seconds.values()),
             "seconds_by_part": result.seconds,

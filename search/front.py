@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from search.files import write_text
-from search.study import REPEATS, Late, ended_trials, front_trials, late_findings, stored_record
+from search.study import (
+    REPEATS,
+    Late,
+    ended_as_recorded,
+    ended_trials,
+    front_trials,
+    late_findings,
+    stored_record,
+)
 
 FRONT_METRICS = (
     "accuracy",
@@ -26,6 +34,9 @@ FRONT_METRICS = (
     "mode_entropy_normalised",
     "cas",
     "cas_real",
+    "cas_images",
+    "cas_real_images",
+    "cas_epochs",
     "einsum_operations",
     "einsum_instances",
     "published_operations",
@@ -41,18 +52,18 @@ FRONT_METRICS = (
 )
 INTEGER_METRICS = frozenset(
     ("einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters",
-     "predicted_peak_bytes", "train_images", "samples", "assignments")
+     "predicted_peak_bytes", "train_images", "samples", "assignments", "cas_images", "cas_real_images", "cas_epochs")
 )  # fmt: skip
 
 
 def trial_state(trial: FrozenTrial) -> str:
-    """Return one word for how ``trial`` ended: scored, repeated, infeasible, diverged, illegal or interrupted."""
+    """Return one word: scored, repeated, infeasible, diverged, unscored, illegal or interrupted."""
     record = stored_record(trial)
     if REPEATS in trial.user_attrs:
         return "repeated"
-    if record is not None:
+    if record is not None and ended_as_recorded(trial):
         return str(record["outcome"])
-    return "illegal" if trial.state == TrialState.PRUNED else "interrupted"
+    return "illegal" if "illegal" in trial.user_attrs else "interrupted"
 
 
 def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -> dict[str, Any]:

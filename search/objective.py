@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from evaluation import RealReference, Scores, TrainedClassifier, evaluate_sampler
+from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier, evaluate_sampler
 from gan.data import ImageDataset
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import TrainingHooks, TrainingIntervals, TrainingOutcome, TrainingResult, train_generator
 from search.candidate import Candidate
-from search.circuit import measure_spec
+from search.circuit import CIRCUIT_METRICS, measure_spec
 from search.constraints import CircuitLimits, constraint_values, violations
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
@@ -79,7 +79,12 @@ class Evaluator:
                 candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, result.history
             )
         save_generator(folder, candidate.spec, result.generator)
-        scores = self._score(candidate.spec, result.generator, folder)
+        try:
+            scores = self._score(candidate.spec, result.generator, folder)
+        except EvaluationError as error:
+            return TrialRecord(
+                candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder, result.history
+            )
         return TrialRecord(
             candidate,
             TrialOutcome.SCORED,
@@ -115,6 +120,13 @@ class Evaluator:
             samples=self.settings.samples,
             seed=self.settings.seed,
         )
+
+
+def known_metrics() -> frozenset[str]:
+    """Return the names of the metrics that every scored trial has."""
+    scores = {field.name for field in fields(Scores) if field.type in ("float", "int")}
+    training = {"train_seconds", "train_steps", "train_images", "last_finite_step", "trial_seconds"}
+    return frozenset(scores | training | CIRCUIT_METRICS)
 
 
 def sampler_for(spec: GeneratorSpec, generator: nn.Module, *, seed: int) -> GeneratorSampler:

@@ -23,12 +23,13 @@ from search.report import format_value
 
 FRONT_COLUMNS = (
     "trial", "family", "widths", "accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance",
-    "cas", "einsum_operations", "published_operations", "macs", "rows", "logrows", "parameters", "train_seconds",
+    "cas", "cas_epochs", "einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows",
+    "parameters", "train_seconds",
     "proof.wiring",
 )  # fmt: skip
 TRIAL_COLUMNS = (
     "trial", "state", "front", "family", "conditioning", "activation", "widths", "accuracy", "inception_score",
-    "diversity", "judge_accuracy", "einsum_operations", "rows", "predicted_peak_bytes", "train_images",
+    "diversity", "judge_accuracy", "einsum_instances", "rows", "predicted_peak_bytes", "train_images",
     "train_seconds", "reason",
 )  # fmt: skip
 PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
@@ -99,7 +100,7 @@ def render_page(
         f"Scores are of {real.get('samples', 0):,} generated images in {real.get('arithmetic', 'float')} arithmetic, "
         f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of "
         f"the real test images, Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
-        f"{classifier['judge_accuracy']:.2%}. No training step saw either.",
+        f"{classifier['judge_real_accuracy']:.2%}. No training step saw either.",
         "",
         "## Front",
         "",

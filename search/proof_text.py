@@ -20,13 +20,16 @@ def cheapest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 def proof_sentences(
     attempts: Sequence[ProofAttempt], rows: Sequence[Mapping[str, Any]], plan: ProvingPlan
 ) -> list[str]:
-    """Return what is to be said of ``attempts`` on the front ``rows``; the first sentence is the verdict."""
+    """Return what is to be said of ``attempts``; the first sentence is the verdict.
+
+    ``rows`` are all trials with a predicted circuit, on the front or not.
+    """
     if not rows:
-        return ["Nothing was proved: the front is empty."]
-    if not attempts and any(fits(row, plan.budget) for row in rows):
+        return ["Nothing was proved: no candidate has a circuit."]
+    if not attempts and any(row["front"] and fits(row, plan.budget) for row in rows):
         return ["Nothing was proved: proving.attempts is 0."]
     if not attempts:
-        return _nothing_fits(cheapest(rows), plan.budget)
+        return _nothing_fits(cheapest([row for row in rows if row["front"]] or rows), plan.budget)
     sentences = [_verdict(attempts[-1])]
     for attempt in attempts:
         sentences += [f"Trial {attempt.trial}: {_stage_sentence(stage)}" for stage in attempt.run.stages]
@@ -35,9 +38,9 @@ def proof_sentences(
 
 def _nothing_fits(row: Mapping[str, Any], budget: Budget) -> list[str]:
     memory, seconds = row["predicted_peak_bytes"] / _GIB, row["predicted_prove_seconds"]
+    of_front = "front member" if row["front"] else "candidate"
     return [
-        f"Nothing was proved: no front member fits {budget.memory_bytes / _GIB:.1f} GiB and "
-        f"{budget.wall_seconds:.0f} s.",
+        f"Nothing was proved: no {of_front} fits {budget.memory_bytes / _GIB:.1f} GiB and {budget.wall_seconds:.0f} s.",
         f"The cheapest is trial {row['trial']}: {row['rows']:,} rows at logrows {row['logrows']}, predicted to need "
         f"{memory:.1f} GiB and {seconds:.0f} s to prove.",
     ]

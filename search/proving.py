@@ -13,6 +13,7 @@ from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.errors import ConfigError
 from search.pictures import save_image_grid
 from search.weights import load_generator
+from zk.cost import predict_peak_bytes
 from zk.pipeline import ProofRun, prove_sample
 from zk.types import Budget, CircuitOptions
 
@@ -113,6 +114,10 @@ def proof_metrics(run: ProofRun) -> dict[str, float]:
         metrics[f"proof.{stage.stage}_seconds"] = stage.wall_seconds
         metrics[f"proof.{stage.stage}_peak_rss_bytes"] = float(stage.peak_rss_bytes)
     metrics |= {f"proof.{name}": float(getattr(run, name)) for name in PROOF_SIZES if getattr(run, name)}
+    if run.cost is not None:  # calibration may widen the tables and so change the height that was predicted
+        metrics["proof.logrows"] = float(run.cost.logrows)
+        metrics["proof.rows"] = float(run.cost.rows)
+        metrics["proof.predicted_peak_bytes"] = float(predict_peak_bytes(run.cost))
     if run.fidelity is not None:
         metrics["proof.max_abs_error"] = run.fidelity.max_abs_error
         metrics["proof.mean_abs_error"] = run.fidelity.mean_abs_error

@@ -15,6 +15,7 @@ class TrialOutcome(StrEnum):
     SCORED = "scored"
     INFEASIBLE = "infeasible"
     DIVERGED = "diverged"
+    UNSCORED = "unscored"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class TrialRecord:
 
     Attributes:
         candidate: what was tried.
-        outcome: scored; infeasible (never trained); or diverged (training met a loss that was not finite).
+        outcome: scored; infeasible (never trained); diverged (training met a loss that was not finite); or unscored
+            (trained, but a metric refused its images).
         reason: why it was not scored, for a person; empty when it was.
         metrics: flat figures by name; scores, circuit and training figures share the space (``accuracy``, ``rows``,
             ``train_seconds``). What was not measured is absent.

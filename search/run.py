@@ -23,12 +23,14 @@ from gan.errors import GanError
 from gan.training import resolve_device
 from search.errors import ConfigError, SearchError
 from search.files import write_text
+from search.finalists import proved_row
 from search.finish import file_results, print_results
-from search.objective import EvaluationSettings
+from search.objective import EvaluationSettings, known_metrics
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
-from search.session import run_session
+from search.session import prepare, run_session
 from search.settings import SessionSettings
+from search.study import study_uid
 from search.tracking import Tracker
 from zk.errors import ZkError
 
@@ -80,22 +82,24 @@ def run(config: DictConfig) -> None:
     print(
         f"study {settings.name}: {dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images"
     )
-    tracker = build_tracker(config)
-    tracker.params(
-        tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name, "dataset_digest": dataset.digest}
-    )
-    for name in ("config.yaml", "provenance.json"):
-        tracker.artifact(tracker.parent_id, output / name, f"sessions/{output.parent.name}_{output.name}")
-    sampler = instantiate(config.sampler)
-    tags = {"commit": provenance["commit"], "dataset": dataset.name}
+    study, judges = prepare(settings, dataset, sampler=instantiate(config.sampler))
+    tracker = build_tracker(config, uid=study_uid(study))
+    tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
+    saved = [output / "config.yaml", output / "provenance.json"]
+    for path in saved:
+        tracker.artifact(tracker.parent_id, path, f"sessions/{output.parent.name}_{output.name}")
+    tags = {"commit": provenance["commit"], "dataset": dataset.name, "dataset_digest": dataset.digest}
+    tags |= {f"version.{name}": version for name, version in provenance["packages"].items()}
     try:
-        result = run_session(settings, dataset, sampler=sampler, tracker=tracker, tags=tags)
-        paths = file_results(result, settings, tracker, output, commit=str(provenance["commit"]))
+        result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
+        paths = file_results(result, settings, tracker, output, commit=provenance["commit"])
     except BaseException:
         tracker.end(tracker.parent_id, failed=True)
         raise
     tracker.end(tracker.parent_id)
     print_results(result, settings, paths, seconds=time.monotonic() - started, uri=config.tracking.uri)
+    if config.proving.required and proved_row(study, settings) is None:
+        raise ConfigError("proving.required is true and no proof counts; see the report")
 
 
 def build_settings(config: DictConfig) -> SessionSettings:
@@ -107,6 +111,9 @@ def build_settings(config: DictConfig) -> SessionSettings:
     for name, least in (("trials", 1), ("candidates", 1)):
         if config.study[name] < least:
             raise ConfigError(f"study.{name} must be at least {least}; got {config.study[name]}")
+    objectives = tuple(instantiate(config.objectives))
+    if unknown := sorted({objective.metric for objective in objectives} - known_metrics()):
+        raise ConfigError(f"objectives must be of {', '.join(sorted(known_metrics()))}; got {', '.join(unknown)}")
     options = instantiate(config.circuit)
     evaluation = EvaluationSettings(
         samples=config.scores.samples,
@@ -134,10 +141,11 @@ def build_settings(config: DictConfig) -> SessionSettings:
         space=instantiate(config.search_space, _convert_="all"),
         recipe=instantiate(config.training.recipe, _convert_="all"),
         budget=instantiate(config.training.budget),
-        objectives=tuple(instantiate(config.objectives)),
+        objectives=objectives,
         evaluation=evaluation,
         classifier=_network(config.classifier),
         judge=_network(config.judge),
+        classifier_seed=config.scores.classifier_seed,
         cas_images=config.scores.cas_images,
         cas_epochs=config.scores.cas_epochs,
         proving=proving,
@@ -150,11 +158,12 @@ def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:
     return instantiate(config["spec"], _convert_="all"), instantiate(config["recipe"], _convert_="all")
 
 
-def build_tracker(config: DictConfig) -> Tracker:
-    """Open the MLflow record that ``config`` names."""
+def build_tracker(config: DictConfig, *, uid: str) -> Tracker:
+    """Open the MLflow record that ``config`` names, for the study with ``uid``."""
     return Tracker(
         uri=config.tracking.uri,
         experiment=config.tracking.experiment,
         artifacts=Path(config.tracking.artifacts),
         study=config.study.name,
+        uid=uid,
     )

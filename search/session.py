@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import optuna
 
 from evaluation import RealReference, TrainedClassifier, compute_reference, load_or_train
+from evaluation.classifier import TrainingProgress
+from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
 from gan.digest import json_digest
 from search.engine import StudyPlan, run_study
+from search.errors import ConfigError
 from search.finalists import prove_best, score_front
 from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
 from search.settings import SessionSettings
-from search.study import open_study
+from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
 
 SECONDS = "seconds"
@@ -43,8 +49,7 @@ class SessionResult:
         judges: what it was scored with.
         attempts: proofs tried in this session.
         seconds: wall clock of each part of the study so far, earlier sessions included: training the two classifiers,
-            trials (from ask to tell, interrupted ones included once they were closed), classification accuracy scores,
-            proof.
+            trials that ended, classification accuracy scores, proof.
     """
 
     study: optuna.Study
@@ -54,16 +59,18 @@ class SessionResult:
     seconds: dict[str, float]
 
 
-def run_session(
+def prepare(
     settings: SessionSettings,
     dataset: ImageDataset,
     *,
     sampler: optuna.samplers.BaseSampler,
-    tracker: Tracker,
-    tags: Mapping[str, str],
     say: Callable[[str], None] = print,
-) -> SessionResult:
-    """Train or load the judges, run the study, then score and prove its front."""
+) -> tuple[optuna.Study, Judges]:
+    """Train or load the judges and open the study; nothing is recorded yet.
+
+    Raises:
+        StudyError: the stored study was made under another configuration.
+    """
     judges = train_judges(settings, dataset, say=say)
     study = open_study(
         name=settings.name,
@@ -72,8 +79,28 @@ def run_session(
         sampler=sampler,
         signature=signature(settings, dataset, judges),
     )
+    return study, judges
+
+
+def run_session(
+    settings: SessionSettings,
+    dataset: ImageDataset,
+    study: optuna.Study,
+    judges: Judges,
+    *,
+    tracker: Tracker,
+    tags: Mapping[str, str],
+    attachments: Sequence[Path] = (),
+    say: Callable[[str], None] = print,
+) -> SessionResult:
+    """Run the study, then score and prove its front; ``attachments`` are filed with every trial."""
     observer = StudyObserver(
-        tracker, study_folder=settings.folder, objectives=settings.objectives, tags=dict(tags), say=say
+        tracker,
+        study_folder=settings.folder,
+        objectives=settings.objectives,
+        tags=dict(tags),
+        attachments=tuple(attachments),
+        say=say,
     )
     run_study(study, _plan(settings, dataset), _evaluator(settings, dataset, judges), observer)
     with timed(study, "classification_accuracy_scores"):
@@ -96,25 +123,27 @@ def timed(study: optuna.Study, part: str) -> Iterator[None]:
 
 def seconds_by_part(study: optuna.Study, judges: Judges) -> dict[str, float]:
     """Return the wall clock of each part of ``study`` over all its sessions."""
-    durations = (trial.duration for trial in study.get_trials(deepcopy=False))
+    records = (stored_record(trial) for trial in study.get_trials(deepcopy=False) if REPEATS not in trial.user_attrs)
     return {
         "classifiers": judges.classifier.report.train_seconds + judges.judge.report.train_seconds,
-        "trials": sum(duration.total_seconds() for duration in durations if duration is not None),
+        "trials": sum(record["metrics"].get("trial_seconds", 0.0) for record in records if record is not None),
         **study.user_attrs.get(SECONDS, {}),
     }
 
 
 def train_judges(settings: SessionSettings, dataset: ImageDataset, *, say: Callable[[str], None] = print) -> Judges:
     """Return classifier, judge and real figures for ``dataset``, from the cache where they are known."""
+    _check_counts(settings, dataset)
     trained = []
     for role, (spec, recipe) in (("ZK classifier", settings.classifier), ("judge", settings.judge)):
         network = load_or_train(
             spec=spec.for_dataset(dataset),
             recipe=recipe,
             dataset=dataset,
-            seed=settings.seed,
+            seed=settings.classifier_seed,
             device=settings.device,
             cache_dir=settings.cache_folder / "classifiers",
+            progress=_show_progress(role),
         )
         report = network.report
         say(
@@ -132,12 +161,40 @@ def train_judges(settings: SessionSettings, dataset: ImageDataset, *, say: Calla
     return Judges(trained[0], trained[1], reference)
 
 
+def _check_counts(settings: SessionSettings, dataset: ImageDataset) -> None:
+    """Refuse before any training what the metrics would refuse after it."""
+    least = max(2 * dataset.num_classes, INCEPTION_SPLITS)
+    for name, found in (("scores.samples", settings.evaluation.samples), ("test images", len(dataset.test))):
+        if found < least:
+            raise ConfigError(f"{name} must be at least {least} for {dataset.num_classes} classes; got {found}")
+
+
+def _show_progress(role: str) -> Callable[[TrainingProgress], None]:
+    def show(state: TrainingProgress) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if state.step == state.total_steps else ""
+            line = f"{role}: epoch {state.epoch} of {state.epochs}, {state.eta_seconds:.0f} s left"
+            sys.stderr.write(f"\r\x1b[K{line}{end}")
+
+    return show
+
+
+def weights_digest(network: TrainedClassifier) -> str:
+    """Return the sha256 of a network's weights: equal inputs give other weights on another machine."""
+    sha = hashlib.sha256()
+    for name, value in sorted(network.module.state_dict().items()):
+        sha.update(name.encode())
+        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
 def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> str:
     """Digest what makes trials of one study comparable."""
     parts = {
         "dataset": dataset.digest,
-        "classifier": judges.classifier.digest,
-        "judge": judges.judge.digest,
+        "classifier": [judges.classifier.digest, weights_digest(judges.classifier)],
+        "judge": [judges.judge.digest, weights_digest(judges.judge)],
+        "horizontal_flip": dataset.horizontal_flip,
         "space": repr(settings.space),
         "recipe": settings.recipe.digest,
         "budget": asdict(settings.budget),

@@ -33,7 +33,9 @@ class SessionSettings:
         evaluation: what candidates are measured with.
         classifier: ZK classifier and its recipe.
         judge: judge and its recipe.
-        cas_images: generated images for the classification accuracy score; 0 leaves it out.
+        classifier_seed: of the classifier and the judge; apart from the study's, so that studies share them.
+        cas_images: generated images for the classification accuracy score; None for as many as there are real training
+            images, 0 leaves it out.
         cas_epochs: epochs of its two trainings; None for the classifier's.
         proving: the last step.
         cache_folder: of classifiers.
@@ -53,7 +55,8 @@ class SessionSettings:
     evaluation: EvaluationSettings
     classifier: tuple[ClassifierSpec, ClassifierRecipe]
     judge: tuple[JudgeSpec, ClassifierRecipe]
-    cas_images: int
+    classifier_seed: int
+    cas_images: int | None
     cas_epochs: int | None
     proving: ProvingPlan
     cache_folder: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.errors import StudyError
 from search.experimental import experimental_allowed
-from search.objectives import Objective
-from search.record import TrialRecord
+from search.objectives import Objective, objective_values
+from search.record import TrialOutcome, TrialRecord
 
 _OBJECTIVES = "objectives"
 RECORD = "record"
 _SIGNATURE = "signature"
+_UID = "uid"
+_QUEUED = "queued_again"
 
 
 def open_study(
@@ -40,7 +43,7 @@ def open_study(
         directions=[StudyDirection[objective.direction.upper()] for objective in objectives],
         load_if_exists=True,
     )
-    wanted = {_OBJECTIVES: [objective.metric for objective in objectives], _SIGNATURE: signature}
+    wanted = {_OBJECTIVES: [f"{o.direction} {o.metric}" for o in objectives], _SIGNATURE: signature}
     for key, value in wanted.items():
         found = study.user_attrs.get(key)
         if found is None:
@@ -50,22 +53,55 @@ def open_study(
                 f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
                 "its trials would not be comparable: choose another study.name, or restore the configuration"
             )
+    if _UID not in study.user_attrs:
+        study.set_user_attr(_UID, uuid.uuid4().hex)
     with experimental_allowed():
         study.set_metric_names([objective.metric for objective in objectives])
     return study
 
 
-def requeue_interrupted(study: optuna.Study) -> int:
-    """Close trials that an earlier driver left RUNNING and put their parameters back at the head of the queue.
+def close_interrupted(study: optuna.Study, objectives: Sequence[Objective]) -> int:
+    """Close the trials that a killed driver left RUNNING, and queue again what was interrupted in any way.
 
-    Their checkpoints are found again by candidate digest, so only the work since the last one is repeated. Call this
-    only when no other driver works on the study. Returns how many there were.
+    Call this only when no other driver works on the study. A trial whose record was filed already ends as that record
+    says. The parameters of any other go back into the queue once, with those of trials that Optuna ended as failed when
+    the driver was interrupted: their checkpoints are found again by candidate digest, so only the work since then is
+    repeated. Returns how many were queued.
     """
-    stale = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING]
-    for trial in stale:
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        record = stored_record(trial)
+        if record is not None and record["outcome"] == TrialOutcome.SCORED:
+            study.tell(trial.number, objective_values(objectives, record["metrics"]))
+        else:
+            outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
+            study.tell(trial.number, state=END_STATES[outcome])
+    known = list(study.user_attrs.get(_QUEUED, []))
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    open_ones = [trial for trial in failed if not ended_as_recorded(trial) and trial.number not in known]
+    for trial in open_ones:
         study.enqueue_trial(trial.params, user_attrs={"continues": trial.number})
-        study.tell(trial.number, state=TrialState.FAIL)
-    return len(stale)
+        known.append(trial.number)
+        study.set_user_attr(_QUEUED, known)
+    return len(open_ones)
+
+
+def ended_as_recorded(trial: FrozenTrial) -> bool:
+    """Say whether ``trial`` has a record and the state that belongs to it."""
+    record = stored_record(trial)
+    return record is not None and END_STATES[TrialOutcome(record["outcome"])] == trial.state
+
+
+END_STATES = {
+    TrialOutcome.SCORED: TrialState.COMPLETE,
+    TrialOutcome.INFEASIBLE: TrialState.PRUNED,
+    TrialOutcome.DIVERGED: TrialState.FAIL,
+    TrialOutcome.UNSCORED: TrialState.FAIL,
+}
+
+
+def study_uid(study: optuna.Study) -> str:
+    """Return what tells this study from any other of the same name, in this storage or another."""
+    return str(study.user_attrs[_UID])
 
 
 def file_record(trial: Trial, record: TrialRecord) -> None:
@@ -126,7 +162,8 @@ def hypervolume_history(study: optuna.Study, objectives: Sequence[Objective]) ->
         return []
     with experimental_allowed():
         figure = optuna.visualization.plot_hypervolume_history(study, [objective.reference for objective in objectives])
-    return [float(value) for value in figure.data[0].y]
+    history = dict(zip(figure.data[0].x, figure.data[0].y, strict=True))
+    return [float(history[trial.number]) for trial in scored_trials(study)]
 
 
 Late = dict[str, dict[str, Any]]

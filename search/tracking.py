@@ -23,14 +23,15 @@ class Tracker:
         uri: tracking URI, ``sqlite:///path`` or a server.
         experiment: name of the MLflow experiment; one per dataset keeps comparable studies side by side.
         artifacts: folder for artifacts of a local store; a server decides for itself.
-        study: name of the study; the parent run of an earlier session of it is continued.
+        study: name of the study.
+        uid: what tells this study from any other of that name; the parent run of an earlier session is continued.
     """
 
-    def __init__(self, *, uri: str, experiment: str, artifacts: Path, study: str) -> None:
+    def __init__(self, *, uri: str, experiment: str, artifacts: Path, study: str, uid: str) -> None:
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._client = MlflowClient(tracking_uri=uri)
-        self._study = study
+        self._study, self._uid = study, uid
         found = self._client.get_experiment_by_name(experiment)
         location = (artifacts / experiment).resolve().as_uri() if uri.startswith("sqlite:///") else None
         self.experiment_id: str = (
@@ -39,14 +40,20 @@ class Tracker:
         self.parent_id = self._parent()
 
     def _parent(self) -> str:
-        kept = self._runs({"study": self._study, "role": "study"})
+        kept = self._runs({"study_uid": self._uid, "role": "study"})
         if kept:
             self._client.update_run(kept[0], status="RUNNING")
+            self._end_left_over()
             return kept[0]
-        return self._create(self._study, {"study": self._study, "role": "study"})
+        return self._create(self._study, {"study": self._study, "study_uid": self._uid, "role": "study"})
 
-    def _runs(self, tags: Mapping[str, str]) -> list[str]:
-        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    def _end_left_over(self) -> None:
+        """Close the runs of trials that a killed session left open."""
+        for run in self._runs({"study_uid": self._uid, "role": "trial"}, " and attributes.status = 'RUNNING'"):
+            self._client.set_terminated(run, "KILLED")
+
+    def _runs(self, tags: Mapping[str, str], condition: str = "") -> list[str]:
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()) + condition
         runs = self._client.search_runs(
             [self.experiment_id], filter_string=wanted, order_by=["attributes.start_time ASC"]
         )
@@ -56,11 +63,18 @@ class Tracker:
         return str(self._client.create_run(self.experiment_id, run_name=name, tags=dict(tags)).info.run_id)
 
     def start_trial(self, number: int, tags: Mapping[str, str]) -> str:
-        """Open the child run of trial ``number`` and return its id; one left by a killed session is continued."""
-        identity = {"study": self._study, "role": "trial", "trial": str(number)}
-        kept = self._runs(identity)
-        parent = {"mlflow.parentRunId": self.parent_id}
-        return kept[0] if kept else self._create(f"trial-{number:03d}", {**identity, **parent, **tags})
+        """Open the child run of trial ``number`` and return its id."""
+        identity = {"study": self._study, "study_uid": self._uid, "role": "trial", "trial": str(number)}
+        return self._create(f"trial-{number:03d}", {**identity, "mlflow.parentRunId": self.parent_id, **tags})
+
+    def trial_run(self, number: int) -> str:
+        """Return the id of the child run of trial ``number``, opening one if an earlier session could not."""
+        kept = self._runs({"study_uid": self._uid, "role": "trial", "trial": str(number)})
+        return kept[-1] if kept else self.start_trial(number, {})
+
+    def last_step(self, run: str, metric: str) -> int:
+        """Return the largest step at which ``metric`` was logged, 0 for never."""
+        return max((point.step for point in self._client.get_metric_history(run, metric)), default=0)
 
     def params(self, run: str, values: Mapping[str, Any]) -> None:
         """Log parameters; values are written as text of at most 500 characters."""
@@ -76,17 +90,6 @@ class Tracker:
         """Log one value per metric."""
         now = int(time.time() * 1000)
         self._log([Metric(key, float(value), now, step) for key, value in values.items()], run)
-
-    def curves(self, run: str, points: tuple[dict[str, float], ...] | list[dict[str, float]], *, prefix: str) -> None:
-        """Log curves: every point names its ``step``; each other key becomes the metric ``prefix/key``."""
-        now = int(time.time() * 1000)
-        rows = [
-            Metric(f"{prefix}/{key}", float(value), now, int(point["step"]))
-            for point in points
-            for key, value in point.items()
-            if key != "step"
-        ]
-        self._log(rows, run)
 
     def _log(self, rows: list[Metric], run: str) -> None:
         for start in range(0, len(rows), _BATCH):

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 
 class Wiring(StrEnum):
-    """Verdict of the wiring audit: whether copy constraints tie all tensors of the circuit together."""
+    """Verdict of the wiring audit, whose docstring (:mod:`zk.audit`) says what it can and cannot see."""
 
     LINKED = "linked"
     UNLINKED = "unlinked"

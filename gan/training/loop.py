@@ -106,13 +106,16 @@ class _Run:
         self._first_step, self._first_seconds = state.step, state.seconds
         self._started = self._saved = time.monotonic()
         self._last_finite_step = state.step
+        self._between_steps = True
 
     def to_end(self, *, step_limit: int | None) -> TrainingResult:
         bf16 = self._recipe.bf16 and multiplies_bf16(self._device)
         state = self._state
         try:
             while not self._finished(step_limit):
+                self._between_steps = False
                 d_loss, g_loss = train_step(state, self._recipe, bf16=bf16)
+                self._between_steps = True
                 state.seconds = self._first_seconds + time.monotonic() - self._started
                 if state.step % self._check_steps and not self._finished(step_limit):
                     continue
@@ -122,7 +125,9 @@ class _Run:
                 self._last_finite_step = state.step
                 self._look_up(losses, step_limit)
         except KeyboardInterrupt:
-            self._save()
+            # Half a step would not resume on the same random streams; then the last checkpoint has to do.
+            if self._between_steps and self._last_finite_step == state.step:
+                self._save()
             raise
         self._save()
         return self._result(TrainingOutcome.COMPLETED, "the budget ended")

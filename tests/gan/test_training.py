@@ -20,6 +20,7 @@ from gan.training import (
     published_budget,
     train_generator,
 )
+from gan.training import step as step_module
 from gan.training.ema import update_average
 
 CPU = torch.device("cpu")
@@ -92,6 +93,27 @@ def test_an_interrupted_run_keeps_its_last_step(
 
     with pytest.raises(KeyboardInterrupt):
         train(tiny_spec, tiny_dataset, 8, tmp_path, hooks=TrainingHooks(on_record=interrupt))
+    resumed = train(tiny_spec, tiny_dataset, 8, tmp_path)
+    assert resumed.resumed_from_step == 4
+    assert same_weights(resumed.generator, train(tiny_spec, tiny_dataset, 8).generator)
+
+
+def test_an_interrupt_within_a_step_is_not_saved(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(100))
+
+    def interrupted(*arguments: object) -> torch.Tensor:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return original(*arguments)  # type: ignore[arg-type]
+
+    original = step_module._generator_objective
+    monkeypatch.setattr(step_module, "_generator_objective", interrupted)
+    every_step = TrainingIntervals(record_steps=1, checkpoint_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_spec, tiny_dataset, 8, tmp_path, intervals=every_step)
+    monkeypatch.undo()
     resumed = train(tiny_spec, tiny_dataset, 8, tmp_path)
     assert resumed.resumed_from_step == 4
     assert same_weights(resumed.generator, train(tiny_spec, tiny_dataset, 8).generator)

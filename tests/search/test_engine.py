@@ -16,7 +16,7 @@ from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
 from search.errors import StudyError
 from search.front import front_rows, trial_rows
-from search.record import TrialRecord
+from search.record import TrialOutcome, TrialRecord
 from search.samplers import grid, nsga2, random, tpe
 from search.space import build_search_space
 from search.study import add_late_findings, ended_trials, front_trials, hypervolume_history, scored_trials
@@ -62,7 +62,7 @@ def test_the_front_is_the_non_dominated_set(make_study: MakeStudy, plan: StudyPl
     accuracies = [row["accuracy"] for row in front_rows(study)]
     assert accuracies == sorted(accuracies, reverse=True)
     history = hypervolume_history(study, OBJECTIVES)
-    assert len(history) == 12
+    assert len(history) == len(scored_trials(study)) == 12
     assert all(later >= earlier for earlier, later in zip(history, history[1:], strict=False))
 
 
@@ -118,6 +118,39 @@ def test_an_interrupted_trial_is_done_again_with_its_parameters(make_study: Make
     assert len(scored_trials(study)) == 5
     assert all(trial.state.is_finished() for trial in study.trials)
     assert [row["state"] for row in trial_rows(study)].count("interrupted") == 1
+
+
+def test_a_trial_interrupted_after_its_record_keeps_it(make_study: MakeStudy, plan: StudyPlan) -> None:
+    class Interrupting(SilentObserver):
+        def trial_ended(self, number: int, record: TrialRecord) -> None:
+            super().trial_ended(number, record)
+            if len(self.ended) == 2:
+                raise KeyboardInterrupt
+
+    first, second = CheapEvaluator(infeasible_above=6), CheapEvaluator(infeasible_above=6)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make_study(), plan, first, Interrupting())
+    study = make_study()
+    run_study(study, plan, second, SilentObserver())
+    assert {c.digest for c in first.calls}.isdisjoint({c.digest for c in second.calls})
+    rows = trial_rows(study)
+    (left,) = (row for row in rows if row["state"] == "interrupted")
+    assert [row["accuracy"] for row in rows if row["state"] == "scored"].count(left["accuracy"]) == 1
+    assert len(scored_trials(study)) == 5
+
+
+def test_a_candidate_that_cannot_be_scored_ends_as_failed(make_study: MakeStudy, plan: StudyPlan) -> None:
+    class Unscorable(CheapEvaluator):
+        def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
+            record = super().__call__(candidate, folder, hooks)
+            odd = candidate.spec.widths[0] % 2
+            return replace(record, outcome=TrialOutcome.UNSCORED, reason="no images") if odd else record
+
+    study = make_study()
+    run_study(study, plan, Unscorable(), SilentObserver())
+    states = [row["state"] for row in trial_rows(study)]
+    assert states.count("scored") == 5
+    assert "unscored" in states
 
 
 def test_a_finished_study_is_not_worked_on(make_study: MakeStudy, plan: StudyPlan) -> None:

@@ -32,7 +32,7 @@ def session(tmp_path: Path) -> Path:
     summary = {
         "trials": [row, {"trial": 4, "state": "infeasible", "front": False, "reason": "over | the limit"}],
         "front": [row],
-        "classifier": {"digest": "abc", "accuracy": 0.85, "real_inception_score": 6.0, "judge_accuracy": 0.9},
+        "classifier": {"digest": "abc", "accuracy": 0.85, "real_inception_score": 6.0, "judge_real_accuracy": 0.9},
         "seconds": 61.4,
         "seconds_by_part": {"trials": 61.4},
     }

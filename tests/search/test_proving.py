@@ -28,7 +28,14 @@ PLAN = ProvingPlan(budget=Budget(1000, 60), options=CircuitOptions(), srs_folder
 
 def front(*peaks: int) -> list[dict[str, Any]]:
     return [
-        {"trial": n, "predicted_peak_bytes": peak, "predicted_prove_seconds": 10.0, "rows": 5000 * peak, "logrows": 14}
+        {
+            "trial": n,
+            "front": True,
+            "predicted_peak_bytes": peak,
+            "predicted_prove_seconds": 10.0,
+            "rows": 5000 * peak,
+            "logrows": 14,
+        }
         for n, peak in enumerate(peaks)
     ]
 
@@ -87,10 +94,13 @@ def test_nothing_counts_without_every_verdict(change: dict[str, Any]) -> None:
 
 
 def test_sentences() -> None:
-    assert proof_sentences([], [], PLAN) == ["Nothing was proved: the front is empty."]
+    assert proof_sentences([], [], PLAN) == ["Nothing was proved: no candidate has a circuit."]
     nothing = proof_sentences([], front(5000, 3000), PLAN)
     assert nothing[0].startswith("Nothing was proved: no front member fits")
     assert nothing[1].startswith("The cheapest is trial 1: 15,000,000 rows at logrows 14")
+    infeasible = proof_sentences([], [{**row, "front": False} for row in front(5000, 3000)], PLAN)
+    assert infeasible[0].startswith("Nothing was proved: no candidate fits")
+    assert infeasible[1].startswith("The cheapest is trial 1")
     switched_off = replace(PLAN, attempts=0)
     assert proof_sentences([], front(900), switched_off) == ["Nothing was proved: proving.attempts is 0."]
     good = proof_sentences([ProofAttempt(2, GOOD, None)], front(1), PLAN)

@@ -57,7 +57,7 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
     assert {item.path for item in client.list_artifacts(children[0].info.run_id)} >= {"samples.png", "circuit"}
 
     again = start(tmp_path, *SWEEP)
-    assert "a proof of this study counts already" in again
+    assert "counts already" in again
     study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/mlruns/optuna.db")
     assert len(study.trials) == len(summary["trials"])
 
@@ -67,10 +67,12 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
 
 
 def test_nothing_fits_is_said_and_names_the_cheapest(tmp_path: Path) -> None:
-    limits = ("limits.predicted_peak_bytes=null", "budgets.proving.memory_bytes=1000000")
-    printed = start(tmp_path, *SWEEP, *limits)
-    assert "Nothing was proved: no front member fits" in printed
+    printed = start(tmp_path, *SWEEP, "budgets.proving.memory_bytes=1000000", "study.candidates=3")
+    assert "infeasible" in printed
+    assert "Nothing was proved: no candidate fits" in printed
     assert "The cheapest is trial" in printed
+    required = ("proving.required=true", "study.name=required", "budgets.proving.memory_bytes=1000000")
+    assert "no proof counts" in start(tmp_path, *SWEEP, *required, "study.candidates=1", expect=1)
 
 
 def test_a_dry_run_prints_the_configuration_and_does_nothing(tmp_path: Path) -> None:
@@ -88,6 +90,8 @@ def test_a_dry_run_prints_the_configuration_and_does_nothing(tmp_path: Path) -> 
         (("study.trials=0",), "study.trials must be at least 1; got 0"),
         (("training.recipe.batch_size=1",), "batch_size must be at least 2"),
         (("limits.rows=0",), "rows must be positive or null"),
+        (("scores.samples=5",), "scores.samples must be at least 20"),
+        (("objectives.0.metric=acuracy",), "objectives must be of"),
     ],
 )
 def test_errors_are_one_line_without_a_traceback(tmp_path: Path, overrides: tuple[str, ...], message: str) -> None:

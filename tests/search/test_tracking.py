@@ -13,7 +13,7 @@ def uri(tmp_path: Path) -> str:
 
 
 def open_tracker(uri: str, tmp_path: Path, study: str = "s") -> Tracker:
-    return Tracker(uri=uri, experiment="digits", artifacts=tmp_path / "artifacts", study=study)
+    return Tracker(uri=uri, experiment="digits", artifacts=tmp_path / "artifacts", study=study, uid=f"uid-{study}")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised inside mlflow's and alembic's own migrations
@@ -23,7 +23,8 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
     run = tracker.start_trial(4, {"family": "mlp"})
     tracker.params(run, {f"p{index}": "x" * 1000 for index in range(120)})
     tracker.metrics(run, {"accuracy": 0.5, "rows": 7})
-    tracker.curves(run, ({"step": 25.0, "loss": 2.0}, {"step": 50.0, "loss": 1.0}), prefix="training")
+    tracker.metrics(run, {"training/loss": 2.0}, step=25)
+    tracker.metrics(run, {"training/loss": 1.0}, step=50)
     tracker.tags(run, {"proof.wiring": "unchecked"})
     (tmp_path / "spec.json").write_text("{}")
     tracker.artifact(run, tmp_path / "spec.json")
@@ -31,13 +32,17 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
     tracker.table(tracker.parent_id, [{"trial": 1}], "front.json")
     tracker.table(tracker.parent_id, [{"trial": 2, "accuracy": 0.5}], "front.json")
     tracker.end(run)
+    left_over = tracker.start_trial(5, {})
 
     again = open_tracker(uri, tmp_path)
     assert again.parent_id == tracker.parent_id
-    assert again.start_trial(4, {}) == run
+    assert again.trial_run(4) == run
+    assert again.last_step(run, "training/loss") == 50
+    assert again.last_step(run, "never") == 0
     assert open_tracker(uri, tmp_path, study="other").parent_id != tracker.parent_id
 
     client = MlflowClient(tracking_uri=uri)
+    assert client.get_run(left_over).info.status == "KILLED"
     found = client.get_run(run)
     assert found.data.tags["mlflow.parentRunId"] == tracker.parent_id
     assert (found.data.tags["family"], found.data.tags["trial"], found.data.tags["study"]) == ("mlp", "4", "s")
