@@ -1,15 +1,20 @@
 """Every configuration composes, and every key of a node binds to the builder that it names."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from evaluation.classifier import build_classifier, build_judge
+from gan.discriminators import DiscriminatorSpec
 from search.run import build_settings
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -61,6 +66,15 @@ def test_the_default_builds_all_settings() -> None:
 def test_every_experiment_builds_all_settings(name: str) -> None:
     settings = build_settings(composed(f"experiment={name}", "dataset.root=somewhere"))
     assert settings.trials >= 1
+
+
+def test_every_network_of_the_28_pixel_experiment_builds() -> None:
+    settings = build_settings(composed("experiment=mnist28", "dataset.root=somewhere"))
+    for (spec, _), build in ((settings.classifier, build_classifier), (settings.judge, build_judge)):
+        assert build(replace(spec, image_size=28))(torch.zeros(2, 3, 28, 28)).shape == (2, 10)
+    DiscriminatorSpec(widths=settings.recipe.discriminator_widths, image_size=28)
+    trial = optuna.create_study().ask()
+    assert settings.space.suggest_spec(trial, num_classes=10, image_size=28).base_size == 7
 
 
 @pytest.mark.parametrize("space", [name for group, name in CHOICES if group == "search_space"])

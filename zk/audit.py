@@ -10,10 +10,11 @@ columns which the settings account for, so that no Freivalds column exists, what
 public value is tied to a cell of the blocks; that the given verification key is the one inside the proving key.
 
 What it cannot see: the gates (selectors), lookups and range checks, the weights, and whether a fresh cell inside the
-blocks ought to have been a copy; nor that the verification key commits to the permutation that the proving key holds
-(it compares bytes, not commitments, so it is for keys made here, not for a stranger's): it trusts ezkl to copy what its ordinary layout reads, and finds no fault in
-a key whose cycles were cut inside the blocks. Circuits with hashed or committed values, dynamic lookups or shuffles own
-further columns that it does not model, and get the verdict "unchecked". It is no proof of soundness of ezkl or halo2.
+blocks ought to have been a copy: it trusts ezkl to copy what its ordinary layout reads, and finds no fault in a key
+whose cycles were cut inside the blocks. Nor does it see whether the verification key commits to the permutation that
+the proving key holds: it compares bytes, so it is for keys made here, not for a stranger's. Circuits with hashed or
+committed values, dynamic lookups or shuffles own further columns that it does not model, and get the verdict
+"unchecked". It is no proof of soundness of ezkl or halo2.
 """
 
 from __future__ import annotations

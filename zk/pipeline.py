@@ -107,7 +107,7 @@ class ProofRun:
 
     @property
     def counts_as_proved(self) -> bool:
-        """Verified on the asked inputs, tampered copies rejected, and the wiring audit said ``linked`` (see zk.audit)."""
+        """Verified on the asked inputs, tampered copies rejected, and the audit (:mod:`zk.audit`) said linked."""
         return self.verified and self.inputs_match and self.tampered_rejected and self.wiring is Wiring.LINKED
 
     @property
