@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any
 
 import torch
 
+from gan.generators import Generator
+from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.errors import ConfigError
 from search.pictures import save_image_grid
 from search.weights import load_generator
 from zk.cost import predict_peak_bytes
+from zk.errors import ZkError
 from zk.pipeline import ProofRun, prove_sample
-from zk.types import Budget, CircuitOptions
+from zk.types import Budget, CircuitOptions, Outcome, StageResult
 
 CALIBRATION_SAMPLES = 20
 PROOF_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
@@ -78,12 +82,25 @@ def prove_front(
 
 
 def prove_trial(number: int, folder: Path, plan: ProvingPlan) -> ProofAttempt:
-    """Prove one image of the trained generator in ``folder``; the proof's files go to its ``proof`` folder."""
+    """Prove one image of the trained generator in ``folder``; the proof's files go to its ``proof`` folder.
+
+    What cannot be exported or read back is an outcome of the attempt, not an error.
+    """
     spec, generator = load_generator(folder)
     target = folder / "proof"
     target.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    try:
+        run = _prove(spec, generator, target, plan)
+    except ZkError as error:
+        refused = StageResult("proof", Outcome.REFUSED, time.monotonic() - started, 0, str(error))
+        run = ProofRun(stages=(refused,))
+    return ProofAttempt(number, run, _picture(run, spec.image_channels, spec.image_size, target))
+
+
+def _prove(spec: GeneratorSpec, generator: Generator, target: Path, plan: ProvingPlan) -> ProofRun:
     exported = export_generator(generator, spec, target / NETWORK_NAME)
-    run = prove_sample(
+    return prove_sample(
         exported.path,
         circuit_inputs(spec, seed=plan.seed, label=plan.label % spec.num_classes),
         target,
@@ -95,7 +112,6 @@ def prove_trial(number: int, folder: Path, plan: ProvingPlan) -> ProofAttempt:
             for index in range(CALIBRATION_SAMPLES)
         ],
     )
-    return ProofAttempt(number, run, _picture(run, spec.image_channels, spec.image_size, target))
 
 
 def _picture(run: ProofRun, channels: int, size: int, folder: Path) -> Path | None:

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from gan.generators import build_generator
 from search import proving
+from search.candidate import Candidate
 from search.errors import ConfigError
 from search.proof_text import proof_sentences
 from search.proving import ProofAttempt, ProvingPlan, fits, proof_facts, proof_metrics, prove_front
+from search.weights import save_generator
+from zk.errors import ExportError
 from zk.pipeline import Fidelity, ProofRun
 from zk.types import Budget, CircuitOptions, Outcome, StageResult, Wiring
 
@@ -111,6 +115,20 @@ def test_sentences() -> None:
     assert "Trial 2: prove ok, 12.5 s, peak 3.00 GiB" in good
     killed = proof_sentences([ProofAttempt(1, KILLED, None)], front(1), PLAN)
     assert "Trial 1: setup out_of_memory, 3.0 s, peak 9.00 GiB: over the budget" in killed
+
+
+def test_what_cannot_be_exported_is_an_outcome(
+    tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ExportError("no such operator")
+
+    save_generator(tmp_path, tiny_candidate.spec, build_generator(tiny_candidate.spec))
+    monkeypatch.setattr(proving, "export_generator", refuse)
+    attempt = proving.prove_trial(7, tmp_path, PLAN)
+    assert (attempt.trial, attempt.picture, attempt.run.counts_as_proved) == (7, None, False)
+    assert proof_facts(attempt.run)["proof.outcome"] == "proof refused"
+    assert "no such operator" in " ".join(proof_sentences([attempt], front(1), PLAN))
 
 
 def test_malformed_plan() -> None:
