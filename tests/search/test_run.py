@@ -10,6 +10,11 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
+# Raised inside mlflow's and alembic's own code, here where the record is read back.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 ROOT = Path(__file__).resolve().parents[2]
 
 
