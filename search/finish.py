@@ -22,10 +22,23 @@ from search.settings import SessionSettings
 from search.study import hypervolume_history, scored_trials
 from search.tracking import Tracker
 
-PRINTED = (
-    "trial", "family", "accuracy", "inception_score", "diversity", "judge_accuracy", "cas", "einsum_operations",
-    "einsum_instances", "published_operations", "macs", "rows", "logrows", "proof.wiring",
-)  # fmt: skip
+PRINTED = {
+    "trial": "trial",
+    "family": "family",
+    "accuracy": "accuracy",
+    "inception_score": "IS",
+    "diversity": "diversity",
+    "judge_accuracy": "judge",
+    "cas": "CAS",
+    "einsum_operations": "einsums",
+    "einsum_instances": "all",
+    "published_operations": "by rule",
+    "macs": "MACs",
+    "rows": "rows",
+    "logrows": "logrows",
+    "proof.wiring": "wiring",
+}
+"""Columns of the printed front: metric to heading, short enough for a terminal."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ def file_results(
     figures = _figures(rows, settings, history)
     write_csv(front, paths.front)
     write_csv(rows, folder / "trials.csv")
-    write_text(paths.summary, session_summary(result, rows))
+    write_text(paths.summary, session_summary(result, rows, front))
     content = ReportContent(
         title=f"Study {settings.name}",
         facts=score_facts(result, settings, commit=commit),
@@ -141,7 +154,7 @@ def print_results(
     columns = [name for name in PRINTED if any(name in row for row in front)]
     table = Table(title=f"Front of {settings.name}: {len(front)} of {len(scored_trials(result.study))} scored trials")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(PRINTED[name], overflow="fold", justify="left" if name == "family" else "right")
     for row in front:
         table.add_row(*(format_value(row.get(name)) for name in columns))
     Console(width=None if Console().is_terminal else 180).print(table)
@@ -153,16 +166,14 @@ def print_results(
     print(f"browse the trials: make ui   (or: mlflow ui --backend-store-uri {uri})")
 
 
-def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
-    """Return trials, front, classifier and seconds as JSON for a results page."""
+def session_summary(result: SessionResult, rows: list[dict[str, Any]], front: list[dict[str, Any]]) -> str:
+    """Return trials, front (best first), classifier and seconds as JSON for a results page."""
     report = result.judges.classifier.report
     judge = result.judges.judge.report
-    # The published count of operations is the number of einsum entries in EZKL's settings, equal ones included.
-    named = [{**row, "einsum_ops": row["einsum_instances"]} if "einsum_instances" in row else row for row in rows]
     return json.dumps(
         {
-            "trials": named,
-            "front": [row for row in named if row["front"]],
+            "trials": _with_published_name(rows),
+            "front": _with_published_name(front),
             "classifier": {
                 "digest": result.judges.classifier.digest,
                 "accuracy": report.accuracy,
@@ -174,3 +185,8 @@ def session_summary(result: SessionResult, rows: list[dict[str, Any]]) -> str:
         },
         indent=2,
     )
+
+
+def _with_published_name(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add ``einsum_ops``, what the write-up calls operations: all einsum entries of EZKL's settings, equal ones too."""
+    return [{**row, "einsum_ops": row["einsum_instances"]} if "einsum_instances" in row else row for row in rows]
