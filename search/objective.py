@@ -75,16 +75,12 @@ class Evaluator:
         result = self._train(candidate, folder, hooks)
         metrics |= training_metrics(result)
         if result.outcome is TrainingOutcome.DIVERGED:
-            return TrialRecord(
-                candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, result.history
-            )
+            return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder)
         save_generator(folder, candidate.spec, result.generator)
         try:
             scores = self._score(candidate.spec, result.generator, folder)
         except EvaluationError as error:
-            return TrialRecord(
-                candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder, result.history
-            )
+            return TrialRecord(candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder)
         return TrialRecord(
             candidate,
             TrialOutcome.SCORED,
@@ -92,7 +88,6 @@ class Evaluator:
             metrics | score_metrics(scores),
             constraints,
             folder,
-            result.history,
             score_facts(scores),
         )
 

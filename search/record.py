@@ -30,7 +30,6 @@ class TrialRecord:
         metrics: flat figures by name; scores, circuit and training figures share the space (``accuracy``, ``rows``,
             ``train_seconds``). What was not measured is absent.
         constraints: figures of :func:`search.constraints.constraint_values`.
-        history: points of the training curves.
         facts: short strings worth a tag (digests, arithmetic).
         folder: where its files are.
     """
@@ -41,5 +40,4 @@ class TrialRecord:
     metrics: dict[str, float]
     constraints: dict[str, float]
     folder: Path
-    history: tuple[dict[str, float], ...] = ()
     facts: dict[str, str] = field(default_factory=dict)

@@ -19,9 +19,8 @@ def fold_batchnorm(generator: Generator) -> Generator:
     whose normalisations are already folded this changes nothing.
     """
     folded = copy.deepcopy(generator).eval()
-    for module in folded.stages:
-        stage = module if isinstance(module, Stage) else None
-        if stage is not None and isinstance(stage.norm, ChannelNorm):
+    for stage in folded.stages:
+        if isinstance(stage, Stage) and isinstance(stage.norm, ChannelNorm):
             _fold_stage(stage, stage.norm)
     return folded
 
