@@ -31,7 +31,7 @@ class ClassifierRecipe:
         flip: mirror every second epoch where the data set allows it (each image starts on a random side; Jordan 2024).
         ema_decay: decay of a running average of the weights for each step, used instead of the last ones; None: none.
         low_resolution: train on random crops of this many pixels first (only for networks that end in a global
-            average); None: never.
+            pooling); None: never.
         low_resolution_fraction: share of the epochs spent on those crops, in [0, 1).
         precision: ``auto`` takes bfloat16 autocast where the machine computes in it, else float32.
         channels_last: keep activations in channels-last memory order: speed only.
@@ -110,10 +110,8 @@ def check_recipe_fits(recipe: ClassifierRecipe, spec: NetworkSpec) -> None:
         return
     if not spec.takes_any_size:
         raise SpecError(f"low_resolution must be null for this network; got {size}; use variant global_pool")
-    if size > spec.image_size or size % spec.reduction:
-        raise SpecError(
-            f"low_resolution must be a multiple of {spec.reduction} and at most {spec.image_size}; got {size}"
-        )
+    if not spec.smallest_size <= size <= spec.image_size:
+        raise SpecError(f"low_resolution must lie in [{spec.smallest_size}, {spec.image_size}]; got {size}")
 
 
 def learning_rate_at(recipe: ClassifierRecipe, step: int, total_steps: int) -> float:

@@ -49,11 +49,24 @@ class ClassifierSpec:
         if self.variant not in get_args(Variant):
             raise SpecError(f"variant must be one of {', '.join(get_args(Variant))}; got {self.variant!r}")
         _check_common(self)
+        for name in ("blocks_per_stage", "patch_size"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} must be positive; got {getattr(self, name)}")
+        if self.image_size % self.reduction:
+            raise SpecError(
+                f"image_size must be a multiple of {self.reduction} (patch_size times 2 for each halving); "
+                f"got {self.image_size}; use fewer widths or a smaller patch_size"
+            )
         if self.whitened_stem and (self.widths[0] % 2 or self.widths[0] > 2 * 27 * self.patch_size**2):
             raise SpecError(
                 f"the first of widths must be even and at most {54 * self.patch_size**2} for a whitened stem; "
                 f"got {self.widths[0]}"
             )
+
+    @property
+    def smallest_size(self) -> int:
+        """The smallest image that the network takes."""
+        return self.reduction if self.takes_any_size else self.image_size
 
     @property
     def reduction(self) -> int:
@@ -74,33 +87,45 @@ class ClassifierSpec:
 
 @dataclass(frozen=True)
 class JudgeSpec:
-    """A pre-activation residual network (He et al. 2016, "Identity mappings") on space-to-depth patches.
+    """A whitened 2x2 stem, then stages of two 3x3 convolutions, a 2x2 maximum between them, and GELU (Jordan 2024).
 
-    Another architecture than the ZK classifier and stronger, so that a generator tuned to the one is held to account
-    by the other. It is trained on real images only.
+    Another architecture than the ZK classifier (depth, activation, pooling) and stronger, so that a generator tuned to
+    the one is held to account by the other. It is trained on real images only. K. Jordan, "94 % on CIFAR-10 in 3.29
+    seconds on a single GPU", section 3.1.
 
     Attributes:
-        widths: channels of each stage; every stage after the first halves the image.
-        blocks_per_stage: residual blocks (two 3x3 convolutions each) in each stage.
-        patch_size: space-to-depth factor before the first convolution.
+        widths: channels of each stage; every stage halves the image, rounding down.
+        stem_channels: outputs of the first convolution, which whitens 2x2 patches and is not trained: half of them are
+            eigenvectors, half their negatives.
         num_classes: number of logits.
         image_size: height and width of the images.
     """
 
-    widths: tuple[int, ...] = (64, 128, 256)
-    blocks_per_stage: int = 1
-    patch_size: int = 2
+    widths: tuple[int, ...] = (32, 128, 192)
+    stem_channels: int = 24
     num_classes: int = 10
     image_size: int = 32
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", _as_widths(self.widths))
         _check_common(self)
+        if self.stem_channels not in range(2, 25, 2):
+            raise SpecError(f"stem_channels must be even and lie in [2, 24]; got {self.stem_channels}")
+        if self.image_size < self.smallest_size:
+            raise SpecError(
+                f"image_size must be at least {self.smallest_size} for {len(self.widths)} stages; "
+                f"got {self.image_size}; use fewer widths"
+            )
 
     @property
-    def reduction(self) -> int:
-        """The factor by which the stages and the patches shrink the image; ``image_size`` is a multiple of it."""
-        return int(self.patch_size * 2 ** (len(self.widths) - 1))
+    def smallest_size(self) -> int:
+        """The smallest image that leaves one position after the stem and the halvings."""
+        return int(2 ** len(self.widths) + 1)
+
+    @property
+    def whitened_stem(self) -> bool:
+        """The judge's stem always whitens."""
+        return True
 
     @property
     def takes_any_size(self) -> bool:
@@ -154,13 +179,7 @@ def _as_widths(widths: Iterable[int]) -> tuple[int, ...]:
 def _check_common(spec: NetworkSpec) -> None:
     if not spec.widths or min(spec.widths) < 1:
         raise SpecError(f"widths must hold at least one positive number; got {spec.widths}")
-    for name in ("blocks_per_stage", "patch_size", "image_size"):
-        if getattr(spec, name) < 1:
-            raise SpecError(f"{name} must be positive; got {getattr(spec, name)}")
     if spec.num_classes < 2:
         raise SpecError(f"num_classes must be at least 2; got {spec.num_classes}")
-    if spec.image_size % spec.reduction:
-        raise SpecError(
-            f"image_size must be a multiple of {spec.reduction} (patch_size times 2 for each halving); "
-            f"got {spec.image_size}; use fewer widths or a smaller patch_size"
-        )
+    if spec.image_size < 1:
+        raise SpecError(f"image_size must be positive; got {spec.image_size}")

@@ -140,7 +140,7 @@ class _Run:
         self.precision = resolve_precision(recipe, device)
         self.memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.module = build_network(spec, seed)
-        if not isinstance(spec, JudgeSpec) and spec.whitened_stem:
+        if spec.whitened_stem:
             _whiten_stem(self.module, images[:PATCH_IMAGES])
         self.module.to(device)
         self.module.to(memory_format=self.memory_format)  # type: ignore[call-overload]

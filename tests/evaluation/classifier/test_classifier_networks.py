@@ -22,7 +22,7 @@ SPECS: list[NetworkSpec] = [
     ClassifierSpec(widths=(8, 12), whitened_stem=True),
     ClassifierSpec(widths=(4,), num_classes=3, image_size=8),
     JudgeSpec(widths=(8, 12)),
-    JudgeSpec(widths=(8, 12, 12), blocks_per_stage=2, patch_size=1),
+    JudgeSpec(widths=(8, 12, 12), stem_channels=8, image_size=28),
 ]
 
 

@@ -30,7 +30,7 @@ def test_digest_depends_on_every_field_and_on_the_kind() -> None:
             {"image_size": 64},
         )
     ]
-    digests = {spec_digest(spec) for spec in [base, *changed, JudgeSpec(widths=base.widths, patch_size=1)]}
+    digests = {spec_digest(spec) for spec in [base, *changed, JudgeSpec(widths=base.widths)]}
     assert len(changed) == len(dataclasses.fields(base))
     assert len(digests) == len(changed) + 2
     assert spec_digest(base) == spec_digest(ClassifierSpec())
@@ -54,6 +54,20 @@ def test_digest_depends_on_every_field_and_on_the_kind() -> None:
 def test_illegal_specs_say_why(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         ClassifierSpec(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stem_channels": 7}, r"stem_channels must be even and lie in \[2, 24\]; got 7"),
+        ({"stem_channels": 26}, "stem_channels must be even"),
+        ({"image_size": 8}, "image_size must be at least 9 for 3 stages; got 8; use fewer widths"),
+        ({"widths": ()}, "widths must hold"),
+    ],
+)
+def test_illegal_judges_say_why(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        JudgeSpec(**change)  # type: ignore[arg-type]
 
 
 def test_specs_take_classes_and_size_from_the_data_set() -> None:
@@ -99,8 +113,8 @@ def test_small_crops_are_for_networks_of_any_size() -> None:
     check_recipe_fits(recipe, JudgeSpec())
     with pytest.raises(SpecError, match="low_resolution must be null for this network; got 24"):
         check_recipe_fits(recipe, ClassifierSpec())
-    with pytest.raises(SpecError, match="multiple of 8 and at most 32; got 20"):
-        check_recipe_fits(dataclasses.replace(recipe, low_resolution=20), ClassifierSpec(variant="global_pool"))
+    with pytest.raises(SpecError, match=r"low_resolution must lie in \[8, 32\]; got 40"):
+        check_recipe_fits(dataclasses.replace(recipe, low_resolution=40), ClassifierSpec(variant="global_pool"))
     with pytest.raises(SpecError, match="shift_pixels must be below image_size 32; got 32"):
         check_recipe_fits(ClassifierRecipe(shift_pixels=32), ClassifierSpec())
 
