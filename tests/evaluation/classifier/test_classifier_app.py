@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import hydra
+import onnx
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -58,6 +59,11 @@ def test_the_application_reports_both_networks(tmp_path, dataset, monkeypatch, c
     facts = run(config, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(facts))
     assert (tmp_path / "out" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    graph = onnx.load(tmp_path / "out" / "classifier.onnx").graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    size = dataset.test.images.shape[-1]
+    assert [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [1, 3, size, size]
+    assert facts["onnx"]["max_abs_error"] <= 1e-3
     printed = capsys.readouterr().out
     assert "expected calibration error" in printed
     assert f"{facts['judge']['accuracy']:.4f}" in printed
