@@ -29,3 +29,7 @@ class ArtifactError(ZkError):
 
 class VerificationError(ZkError):
     """Proof material that is well-formed, yet breaks a rule that our verifier adds to ezkl's."""
+
+
+class LoweringError(ZkError):
+    """A graph cannot be rewritten, or a rewritten graph does not compute what the original computes."""

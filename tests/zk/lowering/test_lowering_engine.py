@@ -1,0 +1,95 @@
+"""The engine checks every rule, undoes what saves nothing, and refuses what it cannot read."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from zk.errors import LoweringError
+from zk.lowering import RULES, Graph, Rule, lower
+
+
+def model(*nodes: onnx.NodeProto, shape: list[object] | None = None, **constants: np.ndarray) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape or [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+RELU = helper.make_node("Relu", ["x"], ["y"])
+
+
+def as_tanh(graph: Graph) -> int:
+    for node in graph.of("Relu"):
+        graph.replace(node, graph.emit("Tanh", [node.input[0]], graph.shape(node.input[0])))
+        return 1
+    return 0
+
+
+def as_maximum(graph: Graph) -> int:
+    for node in graph.of("Relu"):
+        zero = np.array(0.0, np.float32)
+        graph.replace(node, graph.emit("Max", [node.input[0], zero], graph.shape(node.input[0])))
+        return 1
+    return 0
+
+
+def test_a_rule_that_changes_the_result_is_an_error() -> None:
+    with pytest.raises(LoweringError, match=r"rule lie must keep what the model computes within 0.0001; found"):
+        lower(model(RELU), [Rule("lie", "", as_tanh)])
+
+
+@pytest.mark.parametrize(("after", "always", "kept"), [(5, False, True), (10, False, False), (10, True, True)])
+def test_only_savings_are_kept(after: int, always: bool, kept: bool) -> None:
+    def cost(candidate: onnx.ModelProto) -> int:
+        return 10 if candidate.graph.node[0].op_type == "Relu" else after
+
+    lowering = lower(model(RELU), [Rule("r", "", as_maximum, always)], cost=cost)
+    assert lowering.steps[0].kept is kept
+    assert (lowering.rows_before, lowering.rows_after) == (10, after if kept else 10)
+    assert lowering.model.graph.node[0].op_type == ("Max" if kept else "Relu")
+
+
+def test_what_ezkl_refuses_is_worth_rewriting_and_a_refused_rewrite_is_not_kept() -> None:
+    rule = [Rule("r", "", as_maximum)]
+    costs = iter([None, 7])
+    assert lower(model(RELU), rule, cost=lambda _: next(costs)).steps[0].kept
+    costs = iter([7, None, None])
+    assert not lower(model(RELU), rule, cost=lambda _: next(costs)).steps[0].kept
+
+
+@pytest.mark.parametrize("shape", [["batch", 4], [0, 4]])
+def test_shapes_must_be_static(shape: list[object]) -> None:
+    with pytest.raises(LoweringError, match="static shape"):
+        lower(model(RELU, shape=shape), RULES)
+
+
+def test_control_flow_is_refused() -> None:
+    branch = helper.make_graph([], "b", [], [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])])
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    with pytest.raises(LoweringError, match="no control flow; found If"):
+        lower(model(node, c=np.array(True)), RULES)
+
+
+def test_names_of_inputs_and_outputs_stay() -> None:
+    chain = [
+        helper.make_node("Identity", ["x"], ["a"]),
+        helper.make_node("Mul", ["a", "one"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Identity", ["c"], ["y"]),
+    ]
+    lowered = lower(model(*chain, one=np.ones(1, np.float32)), RULES).model
+    assert [slot.name for slot in lowered.graph.input] == ["x"]
+    assert [slot.name for slot in lowered.graph.output] == ["y"]
+    assert [node.op_type for node in lowered.graph.node] == ["Abs", "Add", "Mul"]
+
+
+def test_the_argument_is_left_alone() -> None:
+    original = model(RELU)
+    before = original.SerializeToString()
+    assert lower(original, RULES).steps
+    assert original.SerializeToString() == before
