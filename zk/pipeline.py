@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zk.ceremony import srs_stage
 from zk.cost import CircuitCost, circuit_cost, load_settings
 from zk.errors import OptionError
 from zk.export import run_onnx
-from zk.srs import srs_path
+from zk.srs import SrsKind
 from zk.stages import StageFailed, StageRunner, write_json
 from zk.types import Budget, CircuitOptions, Outcome, StageResult, Wiring
 from zk.verify import load_proof, public_values, tamper_with_public_value, verify_proof
@@ -150,6 +151,7 @@ def prove_sample(
     stage_budgets: Mapping[str, Budget] | None = None,
     threads: int | None = None,
     keep_proving_key: bool = False,
+    srs_kind: SrsKind = SrsKind.TEST_ONLY,
 ) -> ProofRun:
     """Prove one sample, verify it, audit the wiring, and try tampered copies.
 
@@ -159,12 +161,13 @@ def prove_sample(
         workdir: receives settings, keys, witness, proof and logs.
         options: layout of the circuit.
         budget: limits of each stage.
-        srs_dir: cache of test-only SRS files.
+        srs_dir: cache of SRS files.
         calibration_inputs: further input tuples; the range of the tables comes from these and from ``inputs``.
         stage_budgets: other limits for some stages ("settings", "calibrate", "compile", "srs", "setup", "witness",
             "prove", "verify", "audit", "tamper").
         threads: worker threads of ezkl; None leaves it to ezkl.
         keep_proving_key: leave the proving key in ``workdir``; it may take gigabytes.
+        srs_kind: a local SRS for tests, or the public ceremony's (:mod:`zk.ceremony`).
 
     Raises:
         OptionError: ``inputs`` is empty or holds a value that is not finite.
@@ -176,8 +179,8 @@ def prove_sample(
     runner = StageRunner(workdir, options, budget, stage_budgets, threads)
     found: dict[str, Any] = {}
     try:
-        _make_proof(runner, onnx_path, samples, srs_dir, found)
-        _check_proof(runner, onnx_path, samples[0], srs_dir, found)
+        srs = _make_proof(runner, onnx_path, samples, (srs_dir, srs_kind), found)
+        _check_proof(runner, onnx_path, samples[0], srs, found)
     except StageFailed:
         pass
     finally:
@@ -195,9 +198,9 @@ def _make_proof(
     runner: StageRunner,
     onnx: Path,
     samples: list[list[NDArray[np.float64]]],
-    srs_dir: Path,
+    srs_source: tuple[Path, SrsKind],
     found: dict[str, Any],
-) -> None:
+) -> Path:
     path = {name: runner.file(name) for name in ("vk.key", "pk.key", "witness.json", "proof.json", "input.json")}
     write_json(path["input.json"], {"input_data": [values.tolist() for values in samples[0]]})
     calibration = runner.file("calibration.json")
@@ -215,7 +218,8 @@ def _make_proof(
         "output_scale_bits": tuple(settings["model_output_scales"]),
     }
     compiled = str(runner.compile(onnx))
-    srs = str(runner.srs(srs_dir, found["logrows"]))
+    srs_file = srs_stage(runner, srs_source[0], found["logrows"], srs_source[1])
+    srs = str(srs_file)
     vk, pk, witness, proof = (str(path[name]) for name in ("vk.key", "pk.key", "witness.json", "proof.json"))
     keys = {"compiled": compiled, "vk": vk, "pk": pk, "srs": srs}
     runner.run("setup", "zk.backend:setup", keys, path["vk.key"], path["pk.key"])
@@ -224,17 +228,17 @@ def _make_proof(
     runner.run("witness", "zk.backend:gen_witness", data, path["witness.json"])
     proving = {"witness": witness, "compiled": compiled, "pk": pk, "proof": proof, "srs": srs}
     runner.run("prove", "zk.backend:prove", proving, path["proof.json"])
+    return srs_file
 
 
 def _check_proof(
     runner: StageRunner,
     onnx: Path,
     sample: list[NDArray[np.float64]],
-    srs_dir: Path,
+    srs: Path,
     found: dict[str, Any],
 ) -> None:
     proof_path, settings_path, vk = runner.file("proof.json"), runner.file("settings.json"), runner.file("vk.key")
-    srs = srs_path(srs_dir, found["logrows"])
     proof, settings = load_proof(proof_path), load_settings(settings_path)
     found |= {
         "proof_bytes": len(proof["proof"]),

@@ -158,3 +158,9 @@ def tamper_with_public_value(proof_path: Path, tampered_path: Path, index: int) 
     temporary = tampered_path.with_suffix(".part")
     temporary.write_text(json.dumps(proof))
     os.replace(temporary, tampered_path)
+
+
+if __name__ == "__main__":
+    from zk.verify_cli import main
+
+    raise SystemExit(main())

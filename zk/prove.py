@@ -1,0 +1,199 @@
+"""``python -m zk.prove MODEL.onnx --input FILE --out BUNDLE``: prove one sample and write its bundle."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zk.bundle import Bundle, write_bundle
+from zk.errors import ArtifactError, OptionError, ZkError
+from zk.graph_inputs import graph_inputs
+from zk.pipeline import ProofRun, prove_sample
+from zk.srs import SrsKind, srs_path
+from zk.types import Budget, CircuitOptions, StageResult
+
+DEFAULTS = CircuitOptions()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status: 0 only when the proof counts and its bundle is written, else 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.out.exists():
+            raise ArtifactError(f"a bundle must not replace anything; {options.out} exists; choose another name")
+        return _prove(options)
+    except ZkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _prove(options: argparse.Namespace) -> int:
+    circuit = circuit_options(options)
+    samples = [load_sample(path, options.model) for path in (options.input, *options.calibration)]
+    with _workdir(options.workdir) as workdir:
+        run = prove_sample(
+            options.model,
+            samples[0],
+            workdir,
+            options=circuit,
+            budget=Budget(int(options.memory_gb * 1e9), options.seconds),
+            srs_dir=options.srs_dir,
+            calibration_inputs=samples[1:],
+            threads=options.threads,
+            keep_proving_key=options.keep_proving_key,
+            srs_kind=SrsKind(options.srs),
+        )
+        print("\n".join(stage_lines(run.stages)))
+        print("\n".join(verdict_lines(run)))
+        if not run.counts_as_proved:
+            print(f"NOT PROVED ({run.outcome}); no bundle was written")
+            return 1
+        bundle = write_bundle(
+            run,
+            workdir,
+            options.out,
+            onnx_path=options.model,
+            srs_path=srs_path(options.srs_dir, run.logrows or 0, SrsKind(options.srs)),
+            config={"options": circuit.to_json(), "srs": options.srs},
+        )
+    print("\n".join(bundle_lines(bundle)))
+    return 0
+
+
+def stage_lines(stages: Sequence[StageResult]) -> list[str]:
+    """Lay out the stages as a table; a failed one carries its message."""
+    lines = [f"{'stage':<10} {'outcome':<14} {'seconds':>9} {'peak MB':>9}"]
+    for stage in stages:
+        numbers = f"{stage.wall_seconds:>9.2f} {stage.peak_rss_bytes / 1e6:>9.0f}"
+        lines.append(f"{stage.stage:<10} {stage.outcome:<14} {numbers}  {stage.message}".rstrip())
+    return lines
+
+
+def verdict_lines(run: ProofRun) -> list[str]:
+    """State each condition that a proof must meet to count, and the fidelity."""
+    lines = [
+        f"verified {run.verified}, inputs match {run.inputs_match}, tampered copies rejected {run.tampered_rejected}",
+        f"wiring {run.wiring}: {run.wiring_reason or 'not audited'}",
+    ]
+    if run.cost is not None:
+        lines.append(f"logrows {run.cost.logrows}, {run.cost.rows:,} rows in {run.cost.blocks} blocks")
+    if run.fidelity is not None:
+        error = run.fidelity
+        lines.append(
+            f"error against the float model: mean {error.mean_abs_error:.4g}, greatest {error.max_abs_error:.4g}"
+        )
+    return lines
+
+
+def bundle_lines(bundle: Bundle) -> list[str]:
+    """State the bundle's bytes by part, and the digests that a verifier should get from elsewhere and pin."""
+    total = sum(bundle.member_bytes.values())
+    parts = ", ".join(f"{name} {size:,}" for name, size in bundle.member_bytes.items())
+    manifest = bundle.manifest
+    return [
+        f"PROVED; bundle {bundle.path}: {total:,} bytes ({parts})",
+        f"SRS {manifest.srs_kind}, logrows {manifest.srs_logrows}, SHA-256 {manifest.srs_sha256}",
+        f"to pin: --vk-sha256 {manifest.members['vk.key'].sha256}",
+        f"        --settings-sha256 {manifest.members['settings.json'].sha256}",
+    ]
+
+
+def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
+    """Read the inputs of one sample: EZKL's JSON (``{"input_data": [[...], ...]}``) or an .npz, never pickled.
+
+    An .npz holds one array for each graph input, under its name, or as ``arr_0``, ``arr_1``, ... in order.
+
+    Returns:
+        One float32 array for each graph input, with its shape.
+
+    Raises:
+        OptionError: the file cannot be read, or a count of values is not what the model takes.
+        ArtifactError: the model cannot be read.
+
+    """
+    slots = graph_inputs(model)
+    try:
+        data = _load_npz(path, [name for name, _ in slots]) if path.suffix == ".npz" else _load_json(path)
+        if [np.size(values) for values in data] != [int(np.prod(shape)) for _, shape in slots]:
+            raise ValueError(f"the model takes {slots}; found {[np.shape(values) for values in data]}")
+        return [np.asarray(values, np.float32).reshape(shape) for values, (_, shape) in zip(data, slots, strict=True)]
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise OptionError(f"{path} must hold the inputs of {model.name}; {error}; give JSON or .npz") from error
+
+
+def _load_json(path: Path) -> list[Any]:
+    return list(json.loads(path.read_text())["input_data"])
+
+
+def _load_npz(path: Path, names: list[str]) -> list[Any]:
+    with np.load(path, allow_pickle=False) as arrays:
+        keys = names if set(names) == set(arrays.files) else [f"arr_{index}" for index in range(len(names))]
+        if len(arrays.files) != len(keys):
+            raise ValueError(f"arrays must be {names}; found {arrays.files}")
+        return [arrays[key] for key in keys]
+
+
+def circuit_options(options: argparse.Namespace) -> CircuitOptions:
+    """Translate the command line; raises OptionError where a value is out of range."""
+    return CircuitOptions(
+        input_scale_bits=options.input_scale,
+        param_scale_bits=options.input_scale if options.param_scale is None else options.param_scale,
+        scale_rebase_multiplier=options.rebase_multiplier,
+        lookup_range=tuple(options.lookup_range),
+        decomp_base=options.decomp_base,
+        decomp_legs=options.decomp_legs,
+        num_inner_cols=options.columns,
+        logrows=options.logrows,
+    )
+
+
+@contextlib.contextmanager
+def _workdir(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="zk-prove-") as name:
+        yield Path(name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m zk.prove",
+        description="Prove one sample of an ONNX model and write its bundle. Exit status 0 only if it counts.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, help="ONNX model with a fixed batch of one")
+    add("--input", type=Path, required=True, help="EZKL's input JSON, or .npz")
+    add("--out", type=Path, required=True, help="bundle: a folder, or a file ending in .zip; must not exist")
+    add("--calibration", type=Path, nargs="*", default=[], help="further inputs that the tables must cover")
+    add("--srs", choices=[str(kind) for kind in SrsKind], default=str(SrsKind.TEST_ONLY), help="kind of SRS")
+    add("--srs-dir", type=Path, default=Path("mlruns/srs"), help="where SRS files are kept")
+    add("--logrows", type=int, help="height of the circuit; the cheapest if left out")
+    add("--memory-gb", type=float, default=16.0, help="memory of each stage, in 10^9 bytes")
+    add("--seconds", type=float, default=3600.0, help="time of each stage")
+    add("--threads", type=int, help="worker threads of ezkl; all cores if left out")
+    add("--workdir", type=Path, help="keep settings, keys and logs here; a temporary folder if left out")
+    add("--keep-proving-key", action="store_true", help="leave it in --workdir; it may take gigabytes")
+    add("--input-scale", type=int, default=DEFAULTS.input_scale_bits, help="bits of activations")
+    add("--param-scale", type=int, help="bits of weights; --input-scale if left out")
+    add("--rebase-multiplier", type=int, default=DEFAULTS.scale_rebase_multiplier, help="when products are rebased")
+    add("--lookup-range", type=int, nargs=2, default=DEFAULTS.lookup_range, help="least range of the tables")
+    add("--decomp-base", type=int, default=DEFAULTS.decomp_base, help="base of the digits of range checks")
+    add("--decomp-legs", type=int, default=DEFAULTS.decomp_legs, help="number of these digits")
+    add("--columns", type=int, default=DEFAULTS.num_inner_cols, help="columns that a dot product runs over")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

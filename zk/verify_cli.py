@@ -1,0 +1,114 @@
+"""``python -m zk.verify BUNDLE --srs FILE``: check a proof bundle and say which check failed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zk.bundle_check import BundleVerification, verify_bundle
+from zk.bundle_format import PublicTensor
+from zk.stages import write_json
+from zk.types import Budget
+
+ACCEPTED, REJECTED, UNREADABLE = 0, 1, 2
+_MARKS = {"passed": "ok  ", "failed": "FAIL", "not run": "-   "}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status: 0 accepted, 1 rejected, 2 unreadable (or bad usage)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not (options.memory_gb > 0 and options.seconds > 0):
+        parser.error("--memory-gb and --seconds must be above zero")
+    result = verify_bundle(
+        options.bundle,
+        options.srs,
+        budget=Budget(int(options.memory_gb * 1e9), options.seconds),
+        expected_vk_digest=options.vk_sha256,
+        expected_settings_digest=options.settings_sha256,
+        expected_model_digest=options.model_sha256,
+        model_path=options.model,
+    )
+    print("\n".join(report_lines(result)))
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.json, report_json(result))
+    if result.accepted:
+        return ACCEPTED
+    return REJECTED if result.readable else UNREADABLE
+
+
+def describe_tensor(tensor: PublicTensor, values: Sequence[float]) -> str:
+    """Say what a public tensor is: its shape, and the class of a one-hot or else the range of its values."""
+    text = f"{tensor.role} {tensor.name} {list(tensor.shape)}, scale 2**{tensor.scale_bits}"
+    ones = [index for index, value in enumerate(values) if value == 1.0]
+    if len(values) > 1 and len(ones) == 1 and all(value in (0.0, 1.0) for value in values):
+        return f"{text}: one-hot, class {ones[0]}"
+    return f"{text}: values from {min(values):g} to {max(values):g}"
+
+
+def public_lines(result: BundleVerification) -> list[str]:
+    """Describe each public tensor; none unless their ranges were found good."""
+    if result.bundle is None or result.values is None:
+        return []
+    tensors = (*result.values.inputs, *result.values.outputs)
+    return [describe_tensor(tensor, v) for tensor, v in zip(result.bundle.manifest.public, tensors, strict=True)]
+
+
+def report_lines(result: BundleVerification) -> list[str]:
+    """Lay out the result for a terminal. All text of the bundle's own was checked to be printable when it was read."""
+    lines = [f"{_MARKS[check.state]}  {check.name:<15}  {check.reason}".rstrip() for check in result.checks]
+    if result.bundle is not None:
+        manifest = result.bundle.manifest
+        lines += ["", f"bundle    {result.bundle.sha256}", f"model     {manifest.model_sha256} (as recorded)"]
+        lines += [f"{name:<9} {manifest.members[name].sha256}" for name in ("vk.key", "settings.json")]
+        lines.append("made by   " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()))
+        sizes = result.bundle.member_bytes
+        lines.append("bytes     " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()))
+        lines += [f"public    {line}" for line in public_lines(result)]
+    lines += ["", *(f"note: {note}" for note in result.notes)]
+    failed = ", ".join(result.failed)
+    verdict = "ACCEPTED" if result.accepted else f"REJECTED: {failed}" if result.readable else f"UNREADABLE: {failed}"
+    return [*lines, verdict]
+
+
+def report_json(result: BundleVerification) -> dict[str, Any]:
+    """Give the result as JSON values."""
+    bundle = result.bundle
+    return {
+        "accepted": result.accepted,
+        "readable": result.readable,
+        "failed": list(result.failed),
+        "checks": [{"name": c.name, "state": str(c.state), "reason": c.reason} for c in result.checks],
+        "notes": list(result.notes),
+        "bundle_sha256": None if bundle is None else bundle.sha256,
+        "manifest": None if bundle is None else bundle.manifest.to_json(),
+        "member_bytes": None if bundle is None else dict(bundle.member_bytes),
+        "public": public_lines(result),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m zk.verify",
+        description="Check a proof bundle. Exit status: 0 accepted, 1 rejected, 2 unreadable.",
+    )
+    parser.add_argument("bundle", type=Path, help="folder or .zip")
+    parser.add_argument("--srs", type=Path, required=True, help="the SRS file that the bundle was proved with")
+    parser.add_argument("--vk-sha256", type=_sha256, help="verification key that you trust")
+    parser.add_argument("--settings-sha256", type=_sha256, help="settings that you trust; they belong to the key")
+    parser.add_argument("--model-sha256", type=_sha256, help="model that must be the recorded one")
+    parser.add_argument("--model", type=Path, help="ONNX model: rebuild key and settings from it (as dear as a setup)")
+    parser.add_argument("--json", type=Path, help="write the result here too")
+    parser.add_argument("--memory-gb", type=float, default=8.0, help="memory of each child, in 10^9 bytes (8)")
+    parser.add_argument("--seconds", type=float, default=600.0, help="time of each child (600)")
+    return parser
+
+
+def _sha256(text: str) -> str:
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text) is None:
+        raise argparse.ArgumentTypeError("a SHA-256 has 64 hex digits")
+    return text.lower()
