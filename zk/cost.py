@@ -172,3 +172,9 @@ def choose_logrows(settings: dict[str, Any], *, min_logrows: int, max_logrows: i
     roomy = [height for height in heights if usable_rows(height) >= table_rows(settings)] or [max_logrows]
     few = [height for height in roomy if block_count(int(settings["num_rows"]), height) <= MAX_BLOCKS] or [roomy[-1]]
     return min(few, key=lambda height: (predict_peak_bytes(circuit_cost(settings, height)), -height))
+
+
+if __name__ == "__main__":
+    from zk.cost_cli import main
+
+    raise SystemExit(main())
