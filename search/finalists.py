@@ -21,6 +21,7 @@ from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
 from zk.pipeline import ProofRun
+from zk.planner import Plan
 from zk.srs import srs_path
 
 
@@ -88,14 +89,19 @@ def proved_row(study: optuna.Study, settings: SessionSettings) -> Mapping[str, A
 
 
 def prove_best(
-    study: optuna.Study, settings: SessionSettings, tracker: Tracker, *, say: Callable[[str], None] = print
+    study: optuna.Study,
+    settings: SessionSettings,
+    tracker: Tracker,
+    *,
+    circuits: Mapping[int, Plan],
+    say: Callable[[str], None] = print,
 ) -> list[ProofAttempt]:
     """Prove one image of the best front member that fits, unless that one's proof counts already."""
     if (known := proved_row(study, settings)) is not None:
         say(f"the proof of trial {known['trial']} counts already")
         return []
     folders = candidate_folders(study)
-    attempts = prove_front(front_rows(study), folders, settings.proving)
+    attempts = prove_front(front_rows(study), folders, settings.proving, circuits)
     for attempt in attempts:
         metrics, facts = proof_metrics(attempt.run), proof_facts(attempt.run)
         facts |= srs_fact(settings.proving.srs_folder, attempt.run)

@@ -29,13 +29,16 @@ PRINTED = {
     "inception_score": "IS",
     "diversity": "diversity",
     "judge_accuracy": "judge",
+    "circuit_accuracy": "circuit accuracy",
+    "circuit_judge_accuracy": "circuit judge",
     "cas": "CAS",
     "einsum_operations": "einsums",
     "einsum_instances": "all",
     "published_operations": "by rule",
     "macs": "MACs",
     "rows": "rows",
-    "logrows": "logrows",
+    "planned_rows": "planned rows",
+    "planned_logrows": "logrows",
     "proof.wiring": "wiring",
 }
 """Columns of the printed front: metric to heading, short enough for a terminal."""

@@ -32,6 +32,19 @@ FRONT_METRICS = (
     "frechet_distance",
     "real_frechet_distance",
     "mode_entropy_normalised",
+    "circuit_accuracy",
+    "circuit_judge_accuracy",
+    "circuit_inception_score",
+    "circuit_diversity",
+    "circuit_frechet_distance",
+    "circuit_mean_abs_error",
+    "circuit_psnr_db",
+    "circuit_label_agreement",
+    "circuit_refused_share",
+    "planned_rows",
+    "planned_logrows",
+    "planned_peak_bytes",
+    "planned_prove_seconds",
     "cas",
     "cas_real",
     "cas_images",
@@ -52,7 +65,8 @@ FRONT_METRICS = (
 )
 INTEGER_METRICS = frozenset(
     ("einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters",
-     "predicted_peak_bytes", "train_images", "samples", "assignments", "cas_images", "cas_real_images", "cas_epochs")
+     "predicted_peak_bytes", "train_images", "samples", "assignments", "cas_images", "cas_real_images", "cas_epochs",
+     "planned_rows", "planned_logrows", "planned_peak_bytes", "circuit_samples")
 )  # fmt: skip
 
 

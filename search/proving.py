@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +11,20 @@ from typing import Any
 
 import torch
 
-from gan.generators import Generator
 from gan.spec import GeneratorSpec
-from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
+from search.circuit import NETWORK_NAME, circuit_inputs
 from search.errors import ConfigError
 from search.pictures import save_image_grid
+from search.planned import PLAN_FOLDER, CircuitPlanning, plan_generator
 from search.weights import load_generator
 from zk.cost import predict_peak_bytes
-from zk.errors import ZkError
+from zk.errors import OptionError, ZkError
 from zk.pipeline import ProofRun, prove_sample
+from zk.planner import Plan, PlanGoal
 from zk.types import Budget, CircuitOptions, Outcome, StageResult
 
-CALIBRATION_SAMPLES = 20
+CALIBRATION_SAMPLES = 4
+"""EZKL's own calibration only confirms what the plan measured on many more samples."""
 PROOF_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
 
 
@@ -36,6 +39,8 @@ class ProvingPlan:
         label: class of the image.
         seed: seed of its latent.
         attempts: how many front members to try when stages fail; 0 proves nothing.
+        plan_samples: images that a trained generator's circuit is planned on.
+        mean_abs_error: bound on the mean distance of the circuit's images from the float ones, on [-1, 1].
     """
 
     budget: Budget
@@ -44,10 +49,20 @@ class ProvingPlan:
     label: int = 0
     seed: int = 0
     attempts: int = 2
+    plan_samples: int = 32
+    mean_abs_error: float = 0.02
 
     def __post_init__(self) -> None:
         if self.attempts < 0 or self.label < 0:
             raise ConfigError(f"proving attempts and label must not be negative; got {self.attempts} and {self.label}")
+
+    @property
+    def planning(self) -> CircuitPlanning:
+        """How the circuit of a trained generator is chosen; its samples are others than the proved one."""
+        goal = PlanGoal(memory_bytes=self.budget.memory_bytes, mean_abs_error=self.mean_abs_error)
+        return CircuitPlanning(
+            goal=goal, options=self.options, budget=self.budget, samples=self.plan_samples, seed=self.seed + 1
+        )
 
 
 @dataclass(frozen=True)
@@ -60,28 +75,31 @@ class ProofAttempt:
 
 
 def fits(row: Mapping[str, Any], budget: Budget) -> bool:
-    """Say whether the front row's predicted peak memory and proving time are within ``budget``."""
-    within_memory = row["predicted_peak_bytes"] <= budget.memory_bytes
-    return bool(within_memory and row["predicted_prove_seconds"] <= budget.wall_seconds)
+    """Say whether the front row's predicted peak memory and proving time, planned if known, are within ``budget``."""
+    memory = row.get("planned_peak_bytes", row["predicted_peak_bytes"])
+    seconds = row.get("planned_prove_seconds", row["predicted_prove_seconds"])
+    return bool(memory <= budget.memory_bytes and seconds <= budget.wall_seconds)
 
 
 def prove_front(
-    rows: Sequence[Mapping[str, Any]], folders: Mapping[int, Path], plan: ProvingPlan
+    rows: Sequence[Mapping[str, Any]], folders: Mapping[int, Path], plan: ProvingPlan, circuits: Mapping[int, Plan]
 ) -> list[ProofAttempt]:
     """Prove front members that fit, in the order given, until one counts as proved or the attempts are used up.
 
-    Returns every attempt; an attempt that failed keeps its stages and their outcomes.
+    ``circuits`` holds the plans that are known already, by trial. Returns every attempt; an attempt that failed keeps
+    its stages and their outcomes.
     """
     attempts: list[ProofAttempt] = []
     for row in rows:
         if len(attempts) == plan.attempts or (attempts and attempts[-1].run.counts_as_proved):
             break
         if fits(row, plan.budget):
-            attempts.append(prove_trial(row["trial"], folders[row["trial"]], plan))
+            number = row["trial"]
+            attempts.append(prove_trial(number, folders[number], plan, circuits.get(number)))
     return attempts
 
 
-def prove_trial(number: int, folder: Path, plan: ProvingPlan) -> ProofAttempt:
+def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: Plan | None = None) -> ProofAttempt:
     """Prove one image of the trained generator in ``folder``; the proof's files go to its ``proof`` folder.
 
     What cannot be exported or read back is an outcome of the attempt, not an error.
@@ -91,20 +109,26 @@ def prove_trial(number: int, folder: Path, plan: ProvingPlan) -> ProofAttempt:
     target.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     try:
-        run = _prove(spec, generator, target, plan)
+        if circuit is None:
+            circuit = plan_generator(spec, generator, folder / PLAN_FOLDER, plan.planning)
+        run = _prove(spec, circuit, target, plan)
     except ZkError as error:
         refused = StageResult("proof", Outcome.REFUSED, time.monotonic() - started, 0, str(error))
         run = ProofRun(stages=(refused,))
     return ProofAttempt(number, run, _picture(run, spec.image_channels, spec.image_size, target))
 
 
-def _prove(spec: GeneratorSpec, generator: Generator, target: Path, plan: ProvingPlan) -> ProofRun:
-    exported = export_generator(generator, spec, target / NETWORK_NAME)
+def _prove(spec: GeneratorSpec, circuit: Plan, target: Path, plan: ProvingPlan) -> ProofRun:
+    if circuit.best is None or circuit.onnx_path is None:
+        reasons = "; ".join(sorted({found.verdict for found in circuit.candidates}))
+        raise OptionError(f"some layout must fulfil the goal; none does: {reasons}; raise the budget or the bounds")
+    network = target / NETWORK_NAME
+    shutil.copyfile(circuit.onnx_path, network)
     return prove_sample(
-        exported.path,
+        network,
         circuit_inputs(spec, seed=plan.seed, label=plan.label % spec.num_classes),
         target,
-        options=plan.options,
+        options=circuit.best.options,
         budget=plan.budget,
         srs_dir=plan.srs_folder,
         calibration_inputs=[

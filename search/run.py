@@ -130,6 +130,8 @@ def build_settings(config: DictConfig) -> SessionSettings:
         label=config.proving.label,
         seed=config.proving.seed,
         attempts=config.proving.attempts,
+        plan_samples=config.proving.plan_samples,
+        mean_abs_error=config.proving.mean_abs_error,
     )
     return SessionSettings(
         name=config.study.name,

@@ -20,6 +20,7 @@ from gan.digest import json_digest
 from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
 from search.finalists import prove_best, score_front
+from search.front_circuits import score_circuits
 from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
@@ -49,7 +50,7 @@ class SessionResult:
         judges: what it was scored with.
         attempts: proofs tried in this session.
         seconds: wall clock of each part of the study so far, earlier sessions included: training the two classifiers,
-            trials that ended, classification accuracy scores, proof.
+            trials that ended, classification accuracy scores, scores of the circuits' images, proof.
     """
 
     study: optuna.Study
@@ -105,8 +106,18 @@ def run_session(
     run_study(study, _plan(settings, dataset), _evaluator(settings, dataset, judges), observer)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)
+    with timed(study, "circuit_scores"):
+        circuits = score_circuits(
+            study,
+            settings,
+            classifier=judges.classifier,
+            judge=judges.judge,
+            reference=judges.reference,
+            tracker=tracker,
+            say=say,
+        )
     with timed(study, "proof"):
-        attempts = prove_best(study, settings, tracker, say=say)
+        attempts = prove_best(study, settings, tracker, circuits=circuits, say=say)
     return SessionResult(study, dataset, judges, attempts, seconds_by_part(study, judges))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gan.generators import build_generator
-from search import proving
+from search import planned, proving
 from search.candidate import Candidate
 from search.errors import ConfigError
 from search.proof_text import proof_sentences
@@ -48,8 +48,8 @@ def prove(
     rows: list[dict[str, Any]], plan: ProvingPlan, outcomes: list[ProofRun], patch: pytest.MonkeyPatch
 ) -> list[int]:
     left = iter(outcomes)
-    patch.setattr(proving, "prove_trial", lambda number, folder, plan: ProofAttempt(number, next(left), None))
-    return [attempt.trial for attempt in prove_front(rows, {row["trial"]: Path() for row in rows}, plan)]
+    patch.setattr(proving, "prove_trial", lambda number, folder, plan, circuit: ProofAttempt(number, next(left), None))
+    return [attempt.trial for attempt in prove_front(rows, {row["trial"]: Path() for row in rows}, plan, {})]
 
 
 def test_the_best_that_fits_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +72,12 @@ def test_fitting_needs_memory_and_time() -> None:
     assert fits(row, Budget(1000, 10))
     assert not fits(row, Budget(999, 10))
     assert not fits(row, Budget(1000, 9.9))
+
+
+def test_a_planned_circuit_is_what_must_fit() -> None:
+    (row,) = front(1000)
+    assert fits(row | {"planned_peak_bytes": 10.0, "planned_prove_seconds": 1.0}, Budget(10, 1))
+    assert not fits(row | {"planned_peak_bytes": 1001.0, "planned_prove_seconds": 1.0}, Budget(1000, 10))
 
 
 def test_figures_and_verdicts_of_a_proof() -> None:
@@ -124,7 +130,7 @@ def test_what_cannot_be_exported_is_an_outcome(
         raise ExportError("no such operator")
 
     save_generator(tmp_path, tiny_candidate.spec, build_generator(tiny_candidate.spec))
-    monkeypatch.setattr(proving, "export_generator", refuse)
+    monkeypatch.setattr(planned, "export_generator", refuse)
     attempt = proving.prove_trial(7, tmp_path, PLAN)
     assert (attempt.trial, attempt.picture, attempt.run.counts_as_proved) == (7, None, False)
     assert proof_facts(attempt.run)["proof.outcome"] == "proof refused"

@@ -30,7 +30,7 @@ SWEEP = (
     "dataset.image_size=8", "dataset.max_train=300", "dataset.max_test=100", "search_space=tiny", "study.name=sweep",
     "study.trials=2", "training.budget.seconds=null", "training.budget.steps=30", "training.recipe.batch_size=16",
     "training.recipe.discriminator_widths=[8,8]", "scores.samples=40", "scores.cas_images=60", "scores.cas_epochs=1",
-    "classifier.recipe.epochs=2", "judge.recipe.epochs=2", "intervals.sample_steps=15",
+    "classifier.recipe.epochs=2", "judge.recipe.epochs=2", "judge.spec.widths=[8,16]", "intervals.sample_steps=15",
 )  # fmt: skip
 
 
@@ -50,6 +50,12 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
     assert len(proved) == 1
     assert proved[0]["proof.wiring"] == "linked"
     assert proved[0]["proof.prove_peak_rss_bytes"] > 2**20
+    for row in summary["front"]:
+        assert row["circuit_samples"] == row["samples"]
+        assert 0 <= row["circuit_accuracy"] <= 1
+        assert 0 < row["circuit_mean_abs_error"] <= 0.02
+        assert row["planned_rows"] <= row["rows"]
+        assert row["circuit_refused_share"] == 0
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (experiment,) = (e for e in client.search_experiments() if e.name == "digits")

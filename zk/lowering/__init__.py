@@ -31,4 +31,8 @@ RULES: tuple[Rule, ...] = (
 )
 """Every rule, in the order of their application."""
 
-__all__ = ["RULES", "Graph", "Lowering", "Rule", "Step", "lower"]
+ABSOLUTE_RULES = frozenset({CLIP, LEAKY_RELU, RELU_ABSOLUTE, MAX_POOL_TREE})
+"""Rules that trade comparisons for sums and raise the scale: they pay where the scale may grow, and not where ezkl
+would divide back after each of them."""
+
+__all__ = ["ABSOLUTE_RULES", "RULES", "Graph", "Lowering", "Rule", "Step", "lower"]

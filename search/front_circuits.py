@@ -1,0 +1,93 @@
+"""The headline scores of front members: those of the images that their planned circuits compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import optuna
+
+from evaluation import EvaluationError, RealReference, TrainedClassifier
+from gan.digest import json_digest
+from search.front import candidate_folders, front_rows
+from search.planned import PLAN_FOLDER, circuit_scores, plan_generator, planned_circuit
+from search.settings import SessionSettings
+from search.study import add_late_findings, late_findings
+from search.tracking import Tracker
+from search.weights import load_generator
+from zk.cost import predict_peak_bytes
+from zk.errors import ZkError
+from zk.planner import Plan
+
+
+def score_circuits(
+    study: optuna.Study,
+    settings: SessionSettings,
+    *,
+    classifier: TrainedClassifier,
+    judge: TrainedClassifier,
+    reference: RealReference,
+    tracker: Tracker,
+    say: Callable[[str], None] = print,
+) -> dict[int, Plan]:
+    """Plan the circuit of each front member on its trained weights and score the images that the circuit computes.
+
+    These are a front member's headline scores. A member that has them under the same settings is left alone; one
+    without a layout, or with an operator that is not simulated, keeps the reason as a fact. Gives the plans made.
+    """
+    folders, late, plans = candidate_folders(study), late_findings(study), dict[int, Plan]()
+    planning = settings.proving.planning
+    wanted = {"circuit_planning": json_digest(f"{planning} {reference.samples} {settings.evaluation.seed}")[:16]}
+    for row in front_rows(study):
+        number = row["trial"]
+        if late.get(number, {"facts": {}})["facts"].get("circuit_planning") == wanted["circuit_planning"]:
+            continue
+        spec, generator = load_generator(folders[number])
+        metrics, facts = dict[str, float](), dict[str, str]()
+        try:
+            plan = plans[number] = plan_generator(spec, generator, folders[number] / PLAN_FOLDER, planning)
+            metrics, facts = plan_findings(plan)
+            if plan.best is not None:
+                budget = settings.proving.budget
+                circuit = planned_circuit(plan, folders[number] / PLAN_FOLDER / "chosen", budget)
+                metrics |= circuit_scores(
+                    spec,
+                    generator,
+                    circuit,
+                    reference=reference,
+                    classifier=classifier,
+                    judge=judge,
+                    seed=settings.evaluation.seed,
+                )
+                say(
+                    f"trial {number:3d}  circuit of {metrics['planned_rows']:,.0f} rows ({facts['plan']}): its images "
+                    f"score {metrics['circuit_accuracy']:.1%} (float {row['accuracy']:.1%}), "
+                    f"judge {metrics['circuit_judge_accuracy']:.1%}"
+                )
+        except (ZkError, EvaluationError) as error:
+            facts["circuit_failure"] = str(error)
+        if "circuit_failure" in facts:
+            say(f"trial {number:3d}  no scores of its circuit's images: {facts['circuit_failure']}")
+        facts |= wanted
+        add_late_findings(study, number, metrics=metrics, facts=facts)
+        run = tracker.trial_run(number)
+        tracker.metrics(run, metrics)
+        tracker.tags(run, facts)
+        if (table := folders[number] / PLAN_FOLDER / "plan.txt").exists():
+            tracker.artifact(run, table, "circuit")
+    return plans
+
+
+def plan_findings(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
+    """Return what a plan chose, as figures and facts; without a choice, why each candidate failed."""
+    if plan.best is None or plan.best.cost is None:
+        reasons = "; ".join(sorted({found.verdict for found in plan.candidates}))
+        return {}, {"circuit_failure": f"no layout fulfils the goal: {reasons}"}
+    cost, options = plan.best.cost, plan.best.options
+    metrics = {
+        "planned_rows": float(cost.rows),
+        "planned_logrows": float(cost.logrows),
+        "planned_peak_bytes": float(predict_peak_bytes(cost)),
+        "planned_prove_seconds": plan.best.predicted_prove_seconds,
+    }
+    form = f"{plan.best.form}, rebase at {options.scale_rebase_multiplier} x {options.input_scale_bits} bits"
+    return metrics, {"plan": f"{form}, {options.decomp_legs} digits of base {options.decomp_base}"}
