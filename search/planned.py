@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from zk.fidelity import fidelity_report, label_agreement
 
 from evaluation import RealReference, TrainedClassifier
 from evaluation.evaluate import score_images
@@ -20,6 +19,7 @@ from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.files import write_text
 from search.objective import sampler_for
+from zk.fidelity import fidelity_report, label_agreement
 from zk.planner import Plan, PlanGoal, format_plan, plan_circuit
 from zk.simulate import IntegerCircuit, load_circuit
 from zk.stages import StageRunner
