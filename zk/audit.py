@@ -1,43 +1,77 @@
 """Wiring audit: whether the copy constraints in a proving key tie every tensor of the circuit together.
 
-ezkl 23.0.5 lays a circuit out in blocks of columns (``num_inner_cols`` for each of left input, right input and output),
-one or more columns of constants and one of public values. A tensor that one gate writes and another reads occupies
-several cells, and only the permutation argument makes those cells equal. With ``disable_freivalds=False`` a large
-einsum is checked in extra columns whose results no cycle ties to the rest: a dishonest prover may use any result.
+    python -m zk.audit --pk pk.key --settings settings.json [--vk vk.key] [--private-values N] [--json out.json]
 
-What this audit sees: the permutation itself, read from the key and checked to be one; that it has exactly the
-columns which the settings account for, so that no Freivalds column exists, whatever the settings claim; that every
-public value is tied to a cell of the blocks; that the given verification key is the one inside the proving key.
+prints a table and the verdict; exit status 0 if linked, 1 if unlinked, 2 if a file is unreadable, truncated or foreign
+(or the command line is wrong), 3 if unchecked.
 
-What it cannot see: the gates (selectors), lookups and range checks, the weights, and whether a fresh cell inside the
-blocks ought to have been a copy: it trusts ezkl to copy what its ordinary layout reads, and finds no fault in a key
-whose cycles were cut inside the blocks. Nor does it see whether the verification key commits to the permutation that
-the proving key holds: it compares bytes, so it is for keys made here, not for a stranger's. Circuits with hashed or
-committed values, dynamic lookups or shuffles own further columns that it does not model, and get the verdict
-"unchecked". It is no proof of soundness of ezkl or halo2.
+A tensor that one gate of ezkl 23.0.5 writes and another reads occupies several cells, and only the permutation argument
+makes those cells equal. With ``disable_freivalds=False`` a large einsum is checked in columns of its own, and no cycle
+ties the result that they check to the one that the rest reads: a dishonest prover may use any result. The audit follows
+the cycles of the permutation in the key, reads from the selectors in the key which cells each gate reads and writes
+(:mod:`zk.audit_layout`), and demands that every value read has a source and every value written is used
+(:mod:`zk.audit_links` has the rules). It reports groups: public inputs and outputs, committed values, constants (those
+in use), inputs and outputs of each kind of gate, of lookups, range checks and Freivalds gates, and equalities; for each
+its cells, how many are linked, how many are hints that the prover may choose, and how many are open. Any open cell
+makes the circuit unlinked. So do, each for itself: a permutation that does not visit every cell once, values of the
+permutation that disagree with its coefficients, Freivalds columns that the settings admit, and columns that no ordinary
+circuit has.
+
+What it sees: a copy that is missing where a gate needs it (taking any one cell that a gate touches out of its cycle was
+noticed, cell by cell, in each of 16 small circuits), a tensor that is checked here and used there, a public or
+committed value that binds nothing. By these rules ezkl 23.0.5 leaves unlinked, without any Freivalds: parameters with
+visibility ``polycommit`` (their column is in no cycle), private weights of a matrix product and broadcast private
+biases (every use is a value of its own), square roots and instance normalisation (a value is checked, and another one
+used). The audit is strict: a model that ignores a public input, or computes a value that nothing uses, is unlinked too.
+
+What it does not see:
+
+- gates: it trusts that each selector switches on the gate that ezkl 23.0.5 has in its place, and reads neither lookup
+  tables nor constants other than 0 and 1, so it knows nothing of what is computed, nor of the weights;
+- some lost equalities: a cycle cut so that both parts keep a writer and a reader, and the row that asserts the writers
+  equal falls to one part (of 1,683 random cuts in two, 8 were missed);
+- the number of private values: a value read from nowhere is right for a private input or parameter, and nothing in the
+  files tells how many there are, so ``private_values`` must; without it such a circuit is unchecked;
+- commitments: whether the verification key commits to the polynomials that the proving key holds (that takes a
+  multi-scalar multiplication for every column). It compares the two keys' bytes, so it is for keys made here. Of the
+  three forms of the permutation it follows the values, compares them with the coefficients at a random point, and does
+  not read the cosets. Selectors are the bitmaps in the verification key, not compared with the fixed columns;
+- settings: height, numbers of columns and selectors, and public cells in use must agree with the key; which public
+  values are outputs, and which tables are lookups and which range checks, is taken from the settings;
+- circuits with hashed values, dynamic lookups or shuffles (max pooling, softmax), uncompressed selectors, or private
+  outputs: unchecked. It is no proof of soundness of ezkl or halo2.
+
+Memory: 25 to 45 bytes a permutation cell, by the share of cells that are tied (about 1 GB for 30 columns of 2**20 rows,
+a key of 10 GB); the key is only mapped.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import mmap
-import struct
+import json
+import secrets
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from zk.audit_field import to_words
+from zk.audit_key import ProvingKey, open_proving_key
+from zk.audit_layout import Layout, UnknownLayout, expected_columns, read_layout, visibilities
+from zk.audit_links import Findings, Group, Positions, Wires, examine
+from zk.audit_permutation import Cells, disagreeing_columns, read_successors
 from zk.cost import CircuitCost, circuit_cost, load_settings
-from zk.errors import ArtifactError
-from zk.field import DELTA, MODULUS, MONTGOMERY_RADIX, ROOT_OF_UNITY, TWO_ADICITY
+from zk.errors import ArtifactError, ZkError
+from zk.field import MODULUS, MONTGOMERY_RADIX
 from zk.types import Wiring
 
-_WORD = (1 << 64) - 1
-_MAX_EXTENSION = 64
-_MODELLED = frozenset({"Public", "Private", "Fixed"})
+EXIT_STATUS = {Wiring.LINKED: 0, Wiring.UNLINKED: 1, Wiring.UNCHECKED: 3}
+UNREADABLE_STATUS = 2
+_NAMED_GROUPS = 5  # a reason is kept short enough for one line of a page
 
 
 @dataclass(frozen=True)
@@ -47,11 +81,14 @@ class WiringReport:
     Attributes:
         verdict: linked, unlinked (do not count the proof) or unchecked (the audit does not know this kind of circuit).
         columns: permutation columns in the key.
-        expected_columns: columns that the settings account for.
+        expected_columns: columns that the settings account for, Freivalds columns apart.
         linked_cells: cells in a cycle with at least one other cell.
-        linked_public_values: public values tied to a cell of the blocks.
+        linked_public_values: public values in a cycle with a cell that a gate reads or writes.
         public_values: public values of the circuit.
-        reason: one sentence.
+        free_values: distinct values that gates read from nowhere, apart from hints and Freivalds columns; right for
+            private inputs and parameters only.
+        groups: cells by kind; empty if the layout is unknown.
+        reason: why, in a sentence or more.
         seconds: wall-clock seconds of the audit.
 
     """
@@ -62,199 +99,198 @@ class WiringReport:
     linked_cells: int
     linked_public_values: int
     public_values: int
+    free_values: int
+    groups: tuple[Group, ...]
     reason: str
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Section:
-    """A serialised list of polynomials: where its elements start, how many polynomials, elements in each."""
-
-    start: int
-    end: int
-    count: int
-    length: int
-
-
-def _section(key: mmap.mmap, offset: int, height: int) -> _Section | None:
-    """Read a list at ``offset``: count, that many lengths, then each polynomial with its length before it."""
-    if offset < 0 or offset + 8 > len(key):
-        return None
-    count, length = struct.unpack(">II", key[offset : offset + 8])
-    ratio = length // height
-    if count == 0 or length % height or not 0 < ratio <= _MAX_EXTENSION or ratio & (ratio - 1):
-        return None
-    tag = struct.pack(">I", length)
-    start = offset + 4 + 4 * count
-    stride = 4 + 32 * length
-    end = start + count * stride
-    if end > len(key) or key[offset + 4 : start] != tag * count:
-        return None
-    if any(key[start + i * stride : start + i * stride + 4] != tag for i in range(count)):
-        return None
-    return _Section(start, end, count, length)
-
-
-def _sections(key: mmap.mmap, height: int) -> tuple[int, list[_Section]]:
-    """Find the chain of lists that ends exactly at the end of the file, and where it begins."""
-    needle = struct.pack(">I", height) * 3
-    position = key.find(needle)
-    while position >= 0:
-        chain: list[_Section] = []
-        section = _section(key, position - 4, height)
-        while section is not None:
-            chain.append(section)
-            if section.end == len(key):
-                return position - 4, chain
-            section = _section(key, section.end, height)
-        position = key.find(needle, position + 1)
-    raise ArtifactError(
-        f"the proving key must hold lists of polynomials of {height} elements up to its last byte; found none; "
-        "the file is truncated, foreign, or made for other settings"
-    )
-
-
-def _cell_keys(columns: int, logrows: int) -> NDArray[np.uint64]:
-    """Low 64 bits of delta^column * omega^row in Montgomery form; uint64 [columns, 2**logrows]."""
-    omega = pow(ROOT_OF_UNITY, 1 << (TWO_ADICITY - logrows), MODULUS)
-    powers = [MONTGOMERY_RADIX]
-    for _ in range((1 << logrows) - 1):
-        powers.append(powers[-1] * omega % MODULUS)
-    keys = np.empty((columns, 1 << logrows), np.uint64)
-    shift = 1
-    for column in range(columns):
-        keys[column] = np.fromiter((power * shift % MODULUS & _WORD for power in powers), np.uint64, len(powers))
-        shift = shift * DELTA % MODULUS
-    return keys
-
-
-def _read_permutation(key: mmap.mmap, section: _Section, logrows: int) -> NDArray[np.int64] | None:
-    """Successor of every cell (column-major index), or None if the values are no permutation of the cells."""
-    shape, strides = (section.count, section.length, 4), (4 + 32 * section.length, 32, 8)
-    values = np.ndarray(shape, "<u8", key, section.start + 4, strides)
-    words = values[:, :, 0].ravel()
-    del values
-    keys = _cell_keys(section.count, logrows).ravel()
-    order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
-    successor = order[np.searchsorted(ranked, words).clip(0, keys.size - 1)]
-    if not np.array_equal(keys[successor], words) or np.any(np.bincount(successor, minlength=keys.size) != 1):
-        return None
-    return np.asarray(successor, np.int64)
-
-
-def cycle_labels(successor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Least member of each element's cycle, by pointer doubling in O(n log n).
-
-    Args:
-        successor: a permutation of 0..n-1.
-
-    """
-    labels, jump = np.arange(successor.size, dtype=np.int64), successor.copy()
-    while True:
-        lower = np.minimum(labels, labels[jump])
-        if np.array_equal(lower, labels):
-            return labels
-        labels, jump = lower, jump[jump]
-
-
-def _judge(settings: dict[str, Any], cost: CircuitCost, columns: int, tied: int) -> tuple[Wiring, str]:
-    if cost.einsum_column_cells > 0:
-        return Wiring.UNLINKED, (
-            f"the settings use {cost.einsum_column_cells} cells of Freivalds columns, whose results nothing ties "
-            "to the rest; set disable_freivalds=True"
-        )
-    visibilities = {
-        value if isinstance(value, str) else next(iter(value))
-        for value in (settings["run_args"][f"{name}_visibility"] for name in ("input", "output", "param"))
-    }
-    if not visibilities <= _MODELLED or cost.dynamic_lookups or cost.shuffles:
-        return Wiring.UNCHECKED, "the circuit has hashed or committed values, dynamic lookups or shuffles"
-    if columns > cost.columns:
-        return Wiring.UNLINKED, (
-            f"the key has {columns - cost.columns} permutation columns beyond the {cost.columns} that the settings "
-            "account for, as Freivalds columns would be"
-        )
-    if columns < cost.columns:
-        return Wiring.UNCHECKED, f"the key has {columns} permutation columns; the settings account for {cost.columns}"
-    if tied != cost.public_values:
-        return Wiring.UNLINKED, f"only {tied} of {cost.public_values} public values are tied to the circuit"
-    return Wiring.LINKED, f"all {columns} columns are accounted for and all {tied} public values are tied"
-
-
-def audit_wiring(pk_path: Path, settings_path: Path, vk_path: Path | None = None) -> WiringReport:
+def audit_wiring(
+    pk_path: Path, settings_path: Path, vk_path: Path | None = None, *, private_values: int | None = None
+) -> WiringReport:
     """Audit a proving key against its settings; see the module's docstring for what the verdict means.
-
-    Memory is about 60 bytes a permutation cell; the key itself is only mapped.
 
     Args:
         pk_path: proving key written by ezkl.
         settings_path: the settings it was made from.
         vk_path: verification key that proofs will be checked with; it must be the one inside the proving key.
+        private_values: number of private inputs and parameters, the most values that may be read from nowhere. None:
+            unknown, so that such values leave the circuit unchecked. Where nothing is private it is 0.
 
     Raises:
-        ArtifactError: a file is missing, truncated or foreign, or the verification key is not this proving key's.
+        ArtifactError: a file is missing, truncated or foreign, the settings are of another height, or the verification
+            key is not this proving key's.
 
     """
     start = time.perf_counter()
-    settings = load_settings(settings_path)
-    cost = circuit_cost(settings)
-    expected = cost.columns
-    try:
-        handle = pk_path.open("rb")
-        with handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as key:
-            head, chain = _sections(key, 1 << cost.logrows)
-            if vk_path is not None:
-                _check_verification_key(key, head, vk_path)
-            section = _permutation_section(chain, 1 << cost.logrows)
-            successor = _read_permutation(key, section, cost.logrows)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{pk_path} must be a readable proving key; {error}; run setup again") from error
-    columns = section.count
-    if successor is None:
-        reason = "the permutation in the key is broken: its values do not visit every cell once"
-        seconds = time.perf_counter() - start
-        return WiringReport(Wiring.UNLINKED, columns, expected, 0, 0, cost.public_values, reason, seconds)
-    labels = cycle_labels(successor)
-    linked = np.bincount(labels, minlength=labels.size)[labels] > 1
-    tied = _tied_public_values(labels, cost, columns)
-    verdict, reason = _judge(settings, cost, columns, tied)
-    seconds = time.perf_counter() - start
-    return WiringReport(verdict, columns, expected, int(linked.sum()), tied, cost.public_values, reason, seconds)
-
-
-def _permutation_section(chain: list[_Section], height: int) -> _Section:
-    """Pick the permutation, which follows the fixed columns; each comes as values, coefficients and cosets."""
-    if len(chain) != 6 or [s.length > height for s in chain] != [False, False, True] * 2:
+    settings, cost, expected = _read_settings(settings_path)
+    key = open_proving_key(pk_path)
+    if key.logrows != cost.logrows:
         raise ArtifactError(
-            "a proving key must hold fixed columns and permutation as values, coefficients and cosets; "
-            f"found {len(chain)} lists of polynomials; use a key of ezkl 23.0.5"
+            f"the settings must be those of the proving key; {settings_path.name} has logrows {cost.logrows}, "
+            f"{pk_path.name} has {key.logrows}; give the files that setup read and wrote together"
         )
-    return chain[3]
+    if vk_path is not None:
+        _check_verification_key(key, vk_path)
+    reasons: list[tuple[Wiring, str]] = []
+    if cost.einsum_column_cells > 0:
+        reasons.append((Wiring.UNLINKED, _freivalds_reason(cost)))
+    successor, unnamed = read_successors(key.permutation_values, key.logrows)
+    findings, tied = None, 0
+    if unnamed:
+        message = f"the permutation in the key is broken: its values do not visit {unnamed} cells, and others twice"
+        reasons.insert(0, (Wiring.UNLINKED, message))
+    else:
+        reasons += _disagreement(key)
+        try:
+            layout = read_layout(settings, cost, key.columns, key.selectors)
+        except UnknownLayout as unknown:
+            reasons.append((unknown.verdict, str(unknown)))
+        else:
+            private = "Private" in (visibilities(settings)[name] for name in ("input", "param"))
+            findings, tied, more = _examine(key, layout, successor, private_values if private else 0)
+            reasons += more
+    worst = Wiring.UNLINKED if any(verdict is Wiring.UNLINKED for verdict, _ in reasons) else Wiring.UNCHECKED
+    return WiringReport(
+        verdict=worst if reasons else Wiring.LINKED,
+        columns=key.columns,
+        expected_columns=expected,
+        linked_cells=findings.linked_cells if findings else 0,
+        linked_public_values=tied,
+        public_values=cost.public_values,
+        free_values=findings.free_values if findings else 0,
+        groups=findings.groups if findings else (),
+        reason="; ".join(message for _, message in reasons) or _all_well(key.columns, tied, findings),
+        seconds=time.perf_counter() - start,
+    )
 
 
-def _check_verification_key(key: mmap.mmap, head: int, vk_path: Path) -> None:
-    verification_key = vk_path.read_bytes()
-    if not verification_key or len(verification_key) > head or key[: len(verification_key)] != verification_key:
+def _read_settings(path: Path) -> tuple[dict[str, Any], CircuitCost, int]:
+    settings = load_settings(path)
+    try:
+        cost = circuit_cost(settings)
+        visibilities(settings)
+        return settings, cost, expected_columns(settings, cost)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactError(
-            f"the verification key must be the one inside the proving key; {vk_path.name} is another; "
+            f"{path} must be ezkl's settings; {type(error).__name__} {error} in reading it; generate it again"
+        ) from error
+
+
+def _check_verification_key(key: ProvingKey, path: Path) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} must be a readable verification key; {error}; run setup again") from error
+    if not key.holds_verification_key(content):
+        raise ArtifactError(
+            f"the verification key must be the one inside the proving key; {path.name} is another; "
             "audit the pair that setup wrote together"
         )
 
 
-def _tied_public_values(labels: NDArray[np.int64], cost: CircuitCost, columns: int) -> int:
-    """Count public values that share a cycle with a cell of the blocks."""
-    height = 1 << cost.logrows
-    if columns < cost.columns or cost.public_values > height:
-        return 0
-    in_blocks = np.zeros(labels.size, bool)
-    blocks = 3 * cost.num_inner_cols * cost.blocks * height
-    in_blocks[labels[:blocks]] = True
-    instance = (cost.columns - 1) * height
-    return int(in_blocks[labels[instance : instance + cost.public_values]].sum())
+def _freivalds_reason(cost: CircuitCost) -> str:
+    return (
+        f"the settings use {cost.einsum_column_cells} cells of Freivalds columns, whose results nothing ties to the "
+        "rest; set disable_freivalds=True"
+    )
 
 
-def audit_to_json(*, pk: str, settings: str, vk: str | None = None) -> dict[str, Any]:
+def _disagreement(key: ProvingKey) -> list[tuple[Wiring, str]]:
+    point = secrets.randbelow(MODULUS - (1 << 32)) + (1 << 32)
+    wrong = disagreeing_columns(key.permutation_values, key.permutation_coefficients, key.logrows, point)
+    if not wrong:
+        return []
+    message = f"values and coefficients of the permutation disagree in {len(wrong)} of {key.columns} columns"
+    return [(Wiring.UNLINKED, message)]
+
+
+def _examine(
+    key: ProvingKey, layout: Layout, successor: Cells, private_values: int | None
+) -> tuple[Findings, int, list[tuple[Wiring, str]]]:
+    """Findings, public values that are tied, and what is wrong."""
+    wires = audit_wires(key, layout, successor)
+    findings = examine(wires, private_values=private_values)
+    reasons: list[tuple[Wiring, str]] = []
+    if private_values is None and findings.free_values:
+        message = (
+            f"{findings.free_values} values are read from nowhere; give the number of private values to judge them"
+        )
+        reasons.append((Wiring.UNCHECKED, message))
+    elif private_values and findings.free_values > private_values:
+        message = f"{findings.free_values} values are read from nowhere, and only {private_values} are private"
+        reasons.append((Wiring.UNLINKED, message))
+    if lost := [group for group in findings.groups if group.open_cells]:
+        parts = ", ".join(f"{group.open_cells} of {group.cells} {group.name}" for group in lost[:_NAMED_GROUPS])
+        more = f" and cells of {len(lost) - _NAMED_GROUPS} more groups" if len(lost) > _NAMED_GROUPS else ""
+        reasons.append((Wiring.UNLINKED, f"cells are read from nowhere, or their value goes nowhere: {parts}{more}"))
+    if wires.undeclared:
+        message = f"the key ties {wires.undeclared} public or committed cells that the settings do not declare"
+        reasons.append((Wiring.UNCHECKED, message))
+    public = [group for group in findings.groups if group.name.startswith("public")]
+    return findings, sum(group.linked_cells for group in public), reasons
+
+
+def audit_wires(key: ProvingKey, layout: Layout, successor: Cells) -> Wires:
+    """Put a key's permutation, gates and constants together, for :func:`zk.audit_links.examine`."""
+    ones, zeros = (_constants(key, layout, element) for element in (MONTGOMERY_RADIX, 0))
+    return Wires(successor, layout, 1 << key.logrows, key.active_rows, ones, zeros)
+
+
+def _constants(key: ProvingKey, layout: Layout, element: int) -> Positions:
+    """Cells of the columns of constants, which are the first fixed columns, that hold ``element``."""
+    rows, word = 1 << key.logrows, to_words([element])[0]
+    parts = [
+        column * rows + np.flatnonzero((key.fixed_values[i] == word).all(axis=1))
+        for i, column in enumerate(layout.constants)
+    ]
+    return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _all_well(columns: int, tied: int, findings: Findings | None) -> str:
+    text = f"in {columns} columns every value read has a source, every value written is used, {tied} public values tied"
+    if findings and findings.free_values:
+        text += f"; {findings.free_values} private values are read from nowhere, as they may be"
+    return text
+
+
+def audit_to_json(
+    *, pk: str, settings: str, vk: str | None = None, private_values: int | None = None
+) -> dict[str, Any]:
     """Call :func:`audit_wiring` with JSON values, for :mod:`zk.child`."""
-    report = audit_wiring(Path(pk), Path(settings), Path(vk) if vk else None)
+    report = audit_wiring(Path(pk), Path(settings), Path(vk) if vk else None, private_values=private_values)
     return dataclasses.asdict(report)
+
+
+def _table(report: WiringReport) -> str:
+    lines = [f"{'group':<34}{'cells':>10}{'linked':>10}{'hints':>10}{'open':>10}  verdict"]
+    lines += [
+        f"{g.name:<34}{g.cells:>10}{g.linked_cells:>10}{g.hint_cells:>10}{g.open_cells:>10}  {g.verdict}"
+        for g in report.groups
+    ]
+    lines.append(f"{report.verdict}: {report.reason}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m zk.audit", description="Audit the wiring of a proving key.")
+    parser.add_argument("--pk", type=Path, required=True, help="proving key")
+    parser.add_argument("--settings", type=Path, required=True, help="settings that it was made from")
+    parser.add_argument("--vk", type=Path, help="verification key that proofs will be checked with")
+    parser.add_argument("--private-values", type=int, help="number of private inputs and parameters")
+    parser.add_argument("--json", type=Path, help="where to write the report as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        report = audit_wiring(options.pk, options.settings, options.vk, private_values=options.private_values)
+        if options.json:
+            options.json.write_text(json.dumps(dataclasses.asdict(report), indent=1) + "\n")
+    except (ZkError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UNREADABLE_STATUS
+    print(_table(report))
+    return EXIT_STATUS[report.verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

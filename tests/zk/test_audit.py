@@ -1,145 +1,133 @@
-"""The wiring audit on sound and unsound circuits, and on damaged keys."""
+"""Verdicts of the wiring audit on real keys of sound and unsound circuits."""
 
-import shutil
-import struct
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from models import build_keys, edit_settings
+from audit_circuits import CIRCUITS, NO_REBASE, OTHERS, PLAIN, Circuit, Function, build
+from models import edit_settings
 
-from zk import field
-from zk.audit import audit_wiring, cycle_labels
+from zk.audit import WiringReport, audit_to_json, audit_wiring
+from zk.audit_links import Group
 from zk.cost import load_settings
-from zk.errors import ArtifactError
 from zk.types import Wiring
 
-PRODUCTS = ("none", "square", "relu", "deep", "conv")
+
+def group(report: WiringReport, name: str) -> Group:
+    return next(found for found in report.groups if found.name == name)
 
 
-@pytest.mark.parametrize("then", PRODUCTS)
-def test_the_same_model_is_linked_without_and_unlinked_with_freivalds(tmp_path: Path, then: str) -> None:
-    verdicts = {}
-    for freivalds in (False, True):
-        folder = tmp_path / str(freivalds)
-        folder.mkdir()
-        pk, settings, vk = build_keys(folder, then, freivalds=freivalds)
-        report = audit_wiring(pk, settings, vk)
-        verdicts[freivalds] = report.verdict
-        assert report.linked_public_values == report.public_values > 0
-        if freivalds:
-            assert report.columns > report.expected_columns
-            edit_settings(settings, "einsum_params", total_einsum_col_size=0)  # settings that deny it
-            assert audit_wiring(pk, settings).verdict is Wiring.UNLINKED
-        else:
-            assert report.columns == report.expected_columns
-    assert verdicts == {False: Wiring.LINKED, True: Wiring.UNLINKED}
+SLOWER = ("matmul committed input", "batched matmul")
+PAIRS = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOWER else []) for name in PLAIN]
 
 
-def test_freivalds_enabled_but_unused_is_linked(tmp_path: Path) -> None:
-    pk, settings, vk = build_keys(tmp_path, "only-conv", freivalds=True)
-    assert audit_wiring(pk, settings, vk).verdict is Wiring.LINKED
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_same_model_is_linked_without_and_unlinked_with_freivalds(tmp_path: Path, name: str) -> None:
+    linked = audit_wiring(*build(tmp_path / "without", CIRCUITS[name]))
+    assert linked.verdict is Wiring.LINKED
+    assert linked.columns == linked.expected_columns
+    assert linked.linked_public_values == linked.public_values > 0
+    assert linked.free_values == 0
+    assert all(found.open_cells == 0 and found.verdict is Wiring.LINKED for found in linked.groups)
 
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    return build_keys(tmp_path_factory.mktemp("sound"), "square", freivalds=False)
-
-
-def _damage(sound: tuple[Path, Path, Path], folder: Path) -> tuple[Path, Path, bytearray]:
-    pk, settings, _ = sound
-    copy, its_settings = folder / "pk", folder / "settings.json"
-    shutil.copy(pk, copy)
-    shutil.copy(settings, its_settings)
-    return copy, its_settings, bytearray(copy.read_bytes())
-
-
-def _permutation_start(content: bytes, height: int, columns: int) -> int:
-    header = struct.pack(">I", columns) + struct.pack(">I", height) * columns
-    return content.index(header) + len(header) + 4
-
-
-def test_a_broken_cycle_is_unlinked(sound: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    pk, settings, content = _damage(sound, tmp_path)
-    columns = audit_wiring(*sound).columns
-    start = _permutation_start(bytes(content), 512, columns)
-    content[start : start + 32] = content[start + 32 : start + 64]  # two cells now name the same successor
-    pk.write_bytes(content)
-    report = audit_wiring(pk, settings)
+    pk, settings, vk = build(tmp_path / "with", CIRCUITS[f"{name}, Freivalds"])
+    report = audit_wiring(pk, settings, vk)
     assert report.verdict is Wiring.UNLINKED
-    assert "broken" in report.reason
+    assert "disable_freivalds=True" in report.reason
+    assert report.columns > report.expected_columns == linked.expected_columns
+    used = load_settings(settings)["einsum_params"]["total_einsum_col_size"]
+    assert used > 0
+
+    edit_settings(settings, "einsum_params", total_einsum_col_size=0)  # settings that deny it: the key still shows it
+    denied = audit_wiring(pk, settings)
+    assert denied.verdict is Wiring.UNLINKED
+    assert "disable_freivalds" not in denied.reason
+    checked = group(denied, "Freivalds inputs")
+    assert checked.cells == checked.linked_cells + checked.open_cells
+    assert checked.verdict is Wiring.UNLINKED
+    elements = {"matmul deep": 4 + 4, "matmul after conv": 8, "batched matmul": 8}
+    assert checked.open_cells == elements.get(name, 4)  # every element of every product, as it is checked
 
 
-def test_an_untied_public_value_is_unlinked(sound: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    pk, settings, content = _damage(sound, tmp_path)
-    before = audit_wiring(*sound)
-    stride = 4 + 32 * 512
-    start = _permutation_start(bytes(content), 512, before.columns)
-    cell = start + (before.columns - 1) * stride
-    value = int.from_bytes(content[cell : cell + 32], "little")
-    own = field.MONTGOMERY_RADIX * pow(field.DELTA, before.columns - 1, field.MODULUS) % field.MODULUS
-    assert value != own
-    # take the first public value out of its cycle: it points to itself, its predecessor to its successor
-    for column in range(before.columns):
-        for row in range(512):
-            other = start + column * stride + 32 * row
-            if int.from_bytes(content[other : other + 32], "little") == own:
-                content[other : other + 32] = value.to_bytes(32, "little")
-    content[cell : cell + 32] = own.to_bytes(32, "little")
-    pk.write_bytes(content)
-    report = audit_wiring(pk, settings)
+def test_freivalds_of_a_lone_product_ties_its_outputs_to_no_gate(tmp_path: Path) -> None:
+    report = audit_wiring(*build(tmp_path, CIRCUITS["matmul, Freivalds"]))
+    assert group(report, "public outputs").open_cells == 4
+    assert report.linked_public_values == report.public_values - 4
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_circuits(tmp_path: Path, name: str) -> None:
+    circuit = CIRCUITS[name]
+    report = audit_wiring(*build(tmp_path, circuit), private_values=circuit.private_values)
+    assert report.verdict is (Wiring.LINKED if circuit.sound else Wiring.UNLINKED)
+
+
+def test_hints_of_a_relu_are_its_digits_signs_and_inverses(tmp_path: Path) -> None:
+    report = audit_wiring(*build(tmp_path, CIRCUITS["residual relu"]))
+    inputs, ranged = group(report, "gate inputs"), group(report, "range-checked cells")
+    assert 0 < inputs.hint_cells < inputs.cells
+    assert inputs.linked_cells + inputs.hint_cells == inputs.cells
+    assert ranged.hint_cells == ranged.cells
+    assert {"public inputs", "public outputs", "constants", "outputs of multiply", "equalities"} <= {
+        found.name for found in report.groups
+    }
+
+
+def test_committed_parameters_bind_nothing(tmp_path: Path) -> None:
+    report = audit_wiring(*build(tmp_path, CIRCUITS["committed params"]))
+    committed = group(report, "committed values")
+    assert (committed.cells, committed.linked_cells) == (8, 0)
+    assert report.free_values == 8
+
+
+def test_private_values_need_their_number(tmp_path: Path) -> None:
+    pk, settings, vk = build(tmp_path, CIRCUITS["linear private params"])
+    unknown = audit_wiring(pk, settings, vk)
+    assert unknown.verdict is Wiring.UNCHECKED
+    assert "8 values are read from nowhere" in unknown.reason
+    assert audit_wiring(pk, settings, vk, private_values=8).verdict is Wiring.LINKED
+    fewer = audit_wiring(pk, settings, vk, private_values=7)
+    assert fewer.verdict is Wiring.UNLINKED
+    assert "8 values are read from nowhere, and only 7 are private" in fewer.reason
+    edit_settings(settings, "run_args", param_visibility="Fixed")
+    assert audit_wiring(pk, settings, vk, private_values=8).verdict is Wiring.UNLINKED
+
+
+def test_a_private_weight_of_a_matrix_product_is_read_afresh(tmp_path: Path) -> None:
+    report = audit_wiring(*build(tmp_path, CIRCUITS["matmul private params"]), private_values=6)
+    assert report.free_values == 12  # six weights, two columns
     assert report.verdict is Wiring.UNLINKED
-    assert report.linked_public_values == before.public_values - 1
 
 
-def test_circuits_that_it_does_not_model_are_unchecked(sound: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    pk, settings, _ = _damage(sound, tmp_path)
+def test_a_model_that_ignores_an_input_is_refused(tmp_path: Path) -> None:
+    circuit = Circuit(lambda: Function(lambda x: x[:, :2] + x[:, :2]), ((1, 3),), NO_REBASE, 8)
+    report = audit_wiring(*build(tmp_path, circuit))
+    assert report.verdict is Wiring.UNLINKED
+    assert "1 of 3 public inputs" in report.reason
+
+
+def test_kinds_that_are_not_modelled_are_unchecked(tmp_path: Path) -> None:
+    pk, settings, _ = build(tmp_path, CIRCUITS["elementwise"])
     edit_settings(settings, "", num_shuffles=1)
     assert audit_wiring(pk, settings).verdict is Wiring.UNCHECKED
-    edit_settings(settings, "", num_shuffles=0, num_rows=10**6)
-    assert audit_wiring(pk, settings).verdict is Wiring.UNCHECKED
+    edit_settings(settings, "", num_shuffles=0)
+    edit_settings(settings, "run_args", input_visibility={"Hashed": {"hash_is_public": True, "outlets": []}})
+    report = audit_wiring(pk, settings)
+    assert report.verdict is Wiring.UNCHECKED
+    assert "hashed" in report.reason
+    assert report.groups == ()
 
 
-@pytest.mark.parametrize("kept", [0, 1000, -1, -5000])
-def test_truncated_keys_are_refused(sound: tuple[Path, Path, Path], tmp_path: Path, kept: int) -> None:
-    pk, settings, content = _damage(sound, tmp_path)
-    pk.write_bytes(content[:kept])
-    with pytest.raises(ArtifactError, match="proving key"):
-        audit_wiring(pk, settings)
+def test_a_hashed_input_is_unchecked(tmp_path: Path) -> None:
+    options = {"input_visibility": "hashed", "ignore_range_check_inputs_outputs": False, **NO_REBASE}
+    circuit = Circuit(lambda: Function(lambda x: x + x), ((1, 2),), options)
+    assert audit_wiring(*build(tmp_path, circuit)).verdict is Wiring.UNCHECKED
 
 
-def test_foreign_files_are_refused(sound: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    pk, settings, _ = _damage(sound, tmp_path)
-    foreign = tmp_path / "foreign"
-    foreign.write_bytes(np.random.default_rng(0).bytes(100_000))
-    with pytest.raises(ArtifactError, match="proving key"):
-        audit_wiring(foreign, settings)
-    with pytest.raises(ArtifactError, match="readable proving key"):
-        audit_wiring(tmp_path / "absent", settings)
-    with pytest.raises(ArtifactError, match="verification key"):
-        audit_wiring(pk, settings, foreign)
-    with pytest.raises(ArtifactError, match="settings in JSON"):
-        audit_wiring(pk, foreign)
-    wrong = load_settings(settings)["run_args"]["logrows"] + 1
-    edit_settings(settings, "run_args", logrows=wrong)
-    with pytest.raises(ArtifactError, match="proving key"):
-        audit_wiring(pk, settings)
-
-
-def test_cycle_labels_against_a_naive_walk() -> None:
-    generator = np.random.default_rng(1)
-    for size in (1, 2, 7, 64, 501):
-        successor = generator.permutation(size)
-        expected = np.full(size, -1)
-        for start in range(size):
-            cell = start
-            while expected[cell] < 0:
-                expected[cell] = start
-                cell = successor[cell]
-        assert np.array_equal(cycle_labels(successor.astype(np.int64)), expected)
-
-
-def test_cycle_labels_of_one_long_and_of_no_cycle() -> None:
-    ring = np.roll(np.arange(1000), -1)
-    assert set(cycle_labels(ring).tolist()) == {0}
-    assert np.array_equal(cycle_labels(np.arange(10)), np.arange(10))
+def test_the_report_is_json(tmp_path: Path) -> None:
+    pk, settings, vk = map(str, build(tmp_path, CIRCUITS["elementwise"]))
+    report = json.loads(json.dumps(audit_to_json(pk=pk, settings=settings, vk=vk)))
+    assert report["verdict"] == "linked"
+    assert report["reason"].startswith("in 8 columns every value read has a source")
+    assert report["groups"][0]["name"] == "public inputs"
+    assert report["seconds"] > 0
