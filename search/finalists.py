@@ -83,9 +83,14 @@ def _cas_of(
 
 
 def proved_row(study: optuna.Study, settings: SessionSettings) -> Mapping[str, Any] | None:
-    """Return the front's best member that fits the proving budget if its proof counts, else None."""
+    """Return the front's best member that fits the proving budget if its proof counts, else None.
+
+    A proof of another layout than the one planned now (an earlier session's, say) is to be made again.
+    """
     best = next((row for row in front_rows(study) if fits(row, settings.proving.budget)), None)
-    return best if best is not None and best.get("proof.counts") == "true" else None
+    if best is None or best.get("proof.counts") != "true":
+        return None
+    return best if best.get("planned_rows", best["proof.rows"]) == best["proof.rows"] else None
 
 
 def prove_best(

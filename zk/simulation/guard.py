@@ -60,13 +60,15 @@ class RangeGuard:
         self.decomposed_peak = max(self.decomposed_peak, -low, high)
 
     def divided(self, x: Tensor, quotient: Tensor, divisor: float) -> None:
-        """Note a division: the circuit decomposes its quotient, the rest, and how far that is below the divisor."""
+        """Note a division: the circuit decomposes its quotient, the rest, and how far that is below the divisor.
+
+        The rest is at most half of the divisor, so it fits where the last one fits.
+        """
         self.decompose(quotient)
-        if divisor < self._bound:  # then the two others fit
+        if divisor < self._bound:
             self.decomposed_peak = max(self.decomposed_peak, int(divisor))
             return
         rest = (x.long() - quotient.long() * int(divisor)).abs()
-        self.decompose(rest)
         self.decompose(int(divisor) - rest)
 
     def look_up(self, x: Tensor) -> None:
