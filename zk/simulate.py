@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from zk.child import run_in_child
 from zk.cost import load_settings
 from zk.simulation.compiled import CompiledGraph, Node, read_graph
 from zk.simulation.errors import SimulationError
-from zk.simulation.exact import round_half_away
+from zk.simulation.exact import round_half_away, settle
 from zk.simulation.guard import RangeGuard
 from zk.simulation.operators import RULES, evaluate
 from zk.types import Budget
@@ -78,11 +79,13 @@ class IntegerCircuit:
         for node in graph.nodes:
             if node.operator.name == "Constant":
                 values = torch.as_tensor(node.operator.fields["values"])
-                self._constants[node.index] = values.double().reshape(1, *node.shape)
+                self._constants[node.index] = settle(values).reshape(1, *node.shape)
             elif node.operator.name != "Input" and node.operator.name not in RULES:
                 raise SimulationError(
                     f"node {node.index}: {node.operator.name} is not simulated; supported are {', '.join(RULES)}"
                 )
+        readers = Counter(index for node in graph.nodes for index in node.inputs)
+        self._shared = [index for index in self._constants if readers[index] > 1]
         self._last_reader = {read: node.index for node in graph.nodes for read in node.inputs}
         self._check(graph, settings)
 
@@ -171,6 +174,8 @@ class IntegerCircuit:
     def _run_chunk(self, columns: list[Tensor], constants: dict[int, Tensor]) -> tuple[list[Tensor], RangeGuard]:
         guard = RangeGuard(columns[0].shape[0], self._run_args, columns[0].device)
         values = dict(constants)
+        for index in self._shared:  # ezkl range-checks a constant that several nodes read
+            guard.decompose(constants[index])
         for node, column in zip(self._inputs, columns, strict=True):
             guard.decompose(column)  # by the circuit, or by the verifier where the circuit leaves it out
             values[node.index] = column

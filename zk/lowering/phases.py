@@ -72,7 +72,10 @@ def _emit_phases(
                 pads.append((max(before, 0), max(after, 0)))
             kernel = _kernel(weight, rows, columns)
             inputs: list[str | Array] = [kept, kernel.astype(weight.dtype)]
-            inputs += [] if bias is None else [bias]
+            if bias is not None:
+                # Equal constants would become one, and ezkl range-checks a constant that several nodes read.
+                inputs.append(bias)
+                bias = np.nextafter(bias, np.inf, dtype=bias.dtype)
             (top, bottom), (left, right) = pads
             images.append(
                 graph.emit(
