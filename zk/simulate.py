@@ -85,7 +85,9 @@ class IntegerCircuit:
                     f"node {node.index}: {node.operator.name} is not simulated; supported are {', '.join(RULES)}"
                 )
         readers = Counter(index for node in graph.nodes for index in node.inputs)
-        self._shared = [index for index in self._constants if readers[index] > 1]
+        # Measured: ezkl range-checks a constant that several nodes read, where public values are left to the verifier.
+        unchecked = bool(self._run_args["ignore_range_check_inputs_outputs"])
+        self._shared = [index for index in self._constants if unchecked and readers[index] > 1]
         self._last_reader = {read: node.index for node in graph.nodes for read in node.inputs}
         self._check(graph, settings)
 
@@ -174,7 +176,7 @@ class IntegerCircuit:
     def _run_chunk(self, columns: list[Tensor], constants: dict[int, Tensor]) -> tuple[list[Tensor], RangeGuard]:
         guard = RangeGuard(columns[0].shape[0], self._run_args, columns[0].device)
         values = dict(constants)
-        for index in self._shared:  # ezkl range-checks a constant that several nodes read
+        for index in self._shared:
             guard.decompose(constants[index])
         for node, column in zip(self._inputs, columns, strict=True):
             guard.decompose(column)  # by the circuit, or by the verifier where the circuit leaves it out

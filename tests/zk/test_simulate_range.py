@@ -1,5 +1,6 @@
 """Which samples a circuit refuses: the simulator's flags beside EZKL's witness generator and mock prover."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,27 @@ def test_a_guard_of_no_digits_too_many() -> None:
     )
     guard.decompose(torch.tensor([[2.0**53], [-5.0]], dtype=torch.float64))
     assert (guard.in_range.tolist(), guard.decomposed_peak) == ([True, True], 2**53)
+
+
+def test_a_constant_that_several_nodes_read_must_fit_the_digits(tmp_path: Path) -> None:
+    """Where public values are left to the verifier, and only there: 17 at scale 4 is 272, above 16**2."""
+    large, small = torch.tensor([[17.0, 17.25]]), torch.tensor([[15.0, 15.25]])
+    functions = {
+        "alone": lambda x, y: (x + large, y - 1.0),
+        "shared": lambda x, y: (x + large, y + large),
+        "small": lambda x, y: (x + small, y + small),
+    }
+    shapes, inputs = ((1, 2), (1, 2)), ([-4.0, -4.0], [-3.0, -3.0])
+    cases = []
+    for left_out in (True, False):
+        layout = dataclasses.replace(options("public"), ignore_range_check_inputs_outputs=left_out)
+        for name, function in functions.items():
+            path = tmp_path / f"{name}-{left_out}.onnx"
+            export(Function(function), shapes, path)
+            case = {"name": path.stem, "onnx": str(path), "options": layout.to_json(), "logrows": 9}
+            cases.append(case | {"inputs": [list(inputs)], "mock": True})
+    verdicts = [found["mock"] == [True] for found in run_cases(tmp_path, cases)]
+    assert verdicts == [True, False, True, True, True, True]
+    for case, accepted in zip(cases, verdicts, strict=True):
+        found = simulated(tmp_path, str(case["name"])).run([torch.tensor([values]) for values in inputs])
+        assert bool(found.in_range.all()) is accepted

@@ -54,7 +54,7 @@ def evaluate(node: Node, inputs: Sequence[Tensor], guard: RangeGuard) -> Tensor:
         if operator.divisor != 1.0:
             found = _division(found, operator.divisor, guard)
         found = settle(found)
-    except SimulationError as error:
+    except (SimulationError, RuntimeError) as error:  # torch's own: a shape that no rule expected
         raise SimulationError(f"node {node.index} ({operator.name}): {error}") from error
     if found.shape[1:] != node.shape:
         raise SimulationError(
