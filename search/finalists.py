@@ -110,6 +110,8 @@ def prove_best(
     for attempt in attempts:
         metrics, facts = proof_metrics(attempt.run), proof_facts(attempt.run)
         facts |= srs_fact(settings.proving.srs_folder, attempt.run)
+        if attempt.run.cost is not None:  # the plan may have been made anew
+            metrics |= {"planned_rows": metrics["proof.rows"], "planned_logrows": metrics["proof.logrows"]}
         add_late_findings(study, attempt.trial, metrics=metrics, facts=facts)
         run = tracker.trial_run(attempt.trial)
         tracker.metrics(run, metrics)

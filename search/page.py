@@ -32,6 +32,11 @@ TRIAL_COLUMNS = (
     "diversity", "judge_accuracy", "einsum_instances", "rows", "predicted_peak_bytes", "train_images",
     "train_seconds", "reason",
 )  # fmt: skip
+CIRCUIT_COLUMNS = (
+    "trial", "planned_rows", "planned_logrows", "circuit_accuracy", "circuit_judge_accuracy",
+    "circuit_inception_score", "circuit_diversity", "circuit_frechet_distance", "circuit_mean_abs_error",
+    "circuit_psnr_db", "circuit_label_agreement", "circuit_refused_share", "plan", "circuit_failure",
+)  # fmt: skip
 PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
 
 
@@ -77,10 +82,30 @@ def proof_lines(front: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines or ["No proof was tried.", ""]
 
 
+def circuit_lines(front: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the section on the circuits that were planned on the trained weights; nothing if none was."""
+    if not any("planned_rows" in row or "circuit_failure" in row for row in front):
+        return []
+    return [
+        "## The circuits' own images",
+        "",
+        "Planned on the trained weights, and simulated bit by bit: the same number of images, latents and networks as "
+        "above.",
+        "",
+        markdown_table(front, CIRCUIT_COLUMNS),
+        "",
+    ]
+
+
 def render_page(
-    title: str, summary: Mapping[str, Any], provenance: Mapping[str, Any], config: Mapping[str, Any], picture: str
+    title: str,
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    config: Mapping[str, Any],
+    picture: str,
+    note: str = "",
 ) -> str:
-    """Return the page as Markdown."""
+    """Return the page as Markdown; ``note`` is one more paragraph, on what the session's files do not know."""
     classifier, front = summary["classifier"], summary["front"]
     machine = provenance["machine"]
     arguments = [part for part in provenance["command"][1:] if not part.startswith("dataset.root=")]
@@ -96,6 +121,7 @@ def render_page(
         f"commit {_short(provenance['commit'])}; "
         f"ezkl {provenance['packages']['ezkl']}, torch {provenance['packages']['torch']}.",
         "",
+        *([note, ""] if note else []),
         f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
         f"Scores are of {real.get('samples', 0):,} generated images in {real.get('arithmetic', 'float')} arithmetic, "
         f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of "
@@ -118,6 +144,7 @@ def render_page(
         )
         + ".",
         "",
+        *circuit_lines(front),
         "## Proof",
         "",
         *proof_lines(front),
@@ -129,7 +156,7 @@ def render_page(
     return "\n".join(lines)
 
 
-def write_page(session: Path, stem: Path, title: str) -> None:
+def write_page(session: Path, stem: Path, title: str, note: str = "") -> None:
     """Write the page of the finished session in the folder ``session``.
 
     Raises:
@@ -143,7 +170,7 @@ def write_page(session: Path, stem: Path, title: str) -> None:
     write_text(stem.with_suffix(".json"), json.dumps(public, indent=1) + "\n")
     if summary["front"]:
         shutil.copyfile(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
-    write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png"))
+    write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png", note))
 
 
 def _short(commit: str) -> str:
@@ -162,9 +189,10 @@ def main() -> None:
     parser.add_argument("session", type=Path, help="folder of a finished session, mlruns/sessions/DATE/TIME")
     parser.add_argument("stem", type=Path, help="where to write, without suffix, e.g. docs/results/my-study")
     parser.add_argument("--title", default="Results", help="heading of the page")
+    parser.add_argument("--note", default="", help="a paragraph under the heading: what the files do not know")
     arguments = parser.parse_args()
     try:
-        write_page(arguments.session, arguments.stem, arguments.title)
+        write_page(arguments.session, arguments.stem, arguments.title, arguments.note)
     except FileNotFoundError as error:
         sys.exit(f"error: {arguments.session} must be the folder of a finished session: {error}")
 

@@ -165,10 +165,12 @@ def predict_prove_seconds(cost: CircuitCost) -> float:
 def choose_logrows(settings: dict[str, Any], *, min_logrows: int, max_logrows: int) -> int:
     """Height with the least predicted memory; ties go to the greater.
 
-    A table longer than a column is split, which costs more than the height saves, and beyond :data:`MAX_BLOCKS` blocks
+    Public values fill one column, so a height below their number is never taken, unless ``max_logrows`` asks for it. A
+    table longer than a column is split, which costs more than the height saves, and beyond :data:`MAX_BLOCKS` blocks
     the prediction is untested; such heights are considered only when ``max_logrows`` leaves no other.
     """
-    heights = range(min_logrows, max_logrows + 1)
+    public = public_value_count(settings)
+    heights = [h for h in range(min_logrows, max_logrows + 1) if usable_rows(h) >= public] or [max_logrows]
     roomy = [height for height in heights if usable_rows(height) >= table_rows(settings)] or [max_logrows]
     few = [height for height in roomy if block_count(int(settings["num_rows"]), height) <= MAX_BLOCKS] or [roomy[-1]]
     return min(few, key=lambda height: (predict_peak_bytes(circuit_cost(settings, height)), -height))

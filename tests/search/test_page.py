@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from search.page import markdown_table, proof_lines, write_page
+from search.page import circuit_lines, markdown_table, proof_lines, write_page
 
 ROW: dict[str, Any] = {
     "trial": 3, "state": "scored", "front": True, "family": "mlp", "widths": [8, 4], "accuracy": 0.625, "rows": 12345,
@@ -62,6 +62,16 @@ def test_a_page_shows_the_summary_and_no_private_path(session: Path, tmp_path: P
     assert str(tmp_path) not in page + stored
     assert "/private" not in page + stored
     assert (tmp_path / "out" / "study.png").exists()
+
+
+def test_circuits_have_a_section_where_there_are_some(session: Path, tmp_path: Path) -> None:
+    assert circuit_lines([ROW]) == []
+    planned = {**ROW, "planned_rows": 999, "circuit_accuracy": 0.5, "plan": "lowered"}
+    assert "| 3 | 999 | 0.5 | lowered |" in circuit_lines([planned])
+    write_page(session, tmp_path / "study", "My study", "Trials ran earlier.")
+    page = (tmp_path / "study.md").read_text()
+    assert "Trials ran earlier." in page
+    assert "own images" not in page
 
 
 def test_a_proof_that_does_not_count_is_said_so() -> None:

@@ -107,3 +107,9 @@ def test_settings_must_be_settings(tmp_path: Path) -> None:
     path.write_text("[1]")
     with pytest.raises(ArtifactError, match="found other JSON"):
         load_settings(path)
+
+
+def test_the_height_holds_all_public_values() -> None:
+    settings = {**with_rows(3000), "model_instance_shapes": [[1, 2500], [1, 2500]]}
+    settings["required_lookups"], settings["required_range_checks"] = [], []
+    assert choose_logrows(settings, min_logrows=8, max_logrows=20) >= 13
