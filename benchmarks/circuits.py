@@ -92,7 +92,7 @@ def draw_inputs(shapes: tuple[tuple[int, ...], ...], seed: int) -> tuple[torch.T
 
 
 def stock_options(onnx: Path, inputs: tuple[torch.Tensor, ...], folder: Path, budget: Budget) -> CircuitOptions:
-    """Stock options at the height and the lookup range that EZKL's own calibration chooses."""
+    """Stock options at the height, the multiplier and the lookup range that EZKL's own calibration chooses."""
     runner = StageRunner(folder, STOCK, budget)
     runner.settings(onnx)
     data = runner.file("input.json")
@@ -102,13 +102,20 @@ def stock_options(onnx: Path, inputs: tuple[torch.Tensor, ...], folder: Path, bu
         "onnx": str(onnx),
         "settings": str(runner.file("settings.json")),
         "scale_bits": STOCK.input_scale_bits,
-        "rebase_multiplier": 1,
+        "rebase_multipliers": [1, 10],  # what calibrate_settings tries unless it is told otherwise
         "margin": STOCK.lookup_safety_margin,
         "max_logrows": 26,
     }
     runner.run("calibrate", "zk.backend:calibrate", kwargs)
     args = load_settings(runner.file("settings.json"))["run_args"]
-    return dataclasses.replace(STOCK, logrows=int(args["logrows"]), max_logrows=26)
+    low, high = args["lookup_range"]  # 0, 0 where nothing is looked up
+    return dataclasses.replace(
+        STOCK,
+        logrows=int(args["logrows"]),
+        max_logrows=26,
+        scale_rebase_multiplier=int(args["scale_rebase_multiplier"]),
+        lookup_range=(min(low, -1), max(high, 1)),
+    )
 
 
 def measure(
@@ -122,6 +129,7 @@ def measure(
     predicted = predict_peak_bytes(cost)
     row: dict[str, Any] = {
         "rows": cost.rows,
+        "rebase_multiplier": options.scale_rebase_multiplier,
         "logrows": logrows,
         "columns": cost.columns,
         "predicted_peak_bytes": predicted,
@@ -180,7 +188,7 @@ def compare(name: str, folder: Path, budget: Budget) -> dict[str, Any]:
         stock = {"outcome": str(failure)}
     ours: dict[str, Any] = {"outcome": "no layout fulfils the goal"}
     if plan.best is not None and plan.onnx_path is not None:
-        ours = {"form": plan.best.form, "multiplier": plan.best.options.scale_rebase_multiplier}
+        ours = {"form": plan.best.form}
         ours |= measure(plan.onnx_path, inputs, folder / "ours", plan.best.options, budget)
     for side, figures in (("stock", stock), ("ours", ours)):
         row |= {f"{side}_{key}": value for key, value in figures.items()}

@@ -62,9 +62,16 @@ def gen_settings(*, onnx: str, settings: str, options: dict[str, Any], logrows: 
 
 
 def calibrate(
-    *, data: str, onnx: str, settings: str, scale_bits: int, rebase_multiplier: int, margin: float, max_logrows: int
+    *,
+    data: str,
+    onnx: str,
+    settings: str,
+    scale_bits: int,
+    rebase_multipliers: list[int],
+    margin: float,
+    max_logrows: int,
 ) -> bool:
-    """Let ezkl set the lookup range from calibration inputs, offering it one scale and one multiplier only."""
+    """Let ezkl set the lookup range from calibration inputs, offering it one scale and these multipliers only."""
     return bool(
         _call(
             "calibrate_settings",
@@ -75,7 +82,7 @@ def calibrate(
             target="resources",
             lookup_safety_margin=margin,
             scales=[scale_bits],
-            scale_rebase_multiplier=[rebase_multiplier],
+            scale_rebase_multiplier=rebase_multipliers,
             max_logrows=max_logrows,
         )
     )

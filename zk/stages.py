@@ -118,7 +118,7 @@ class StageRunner:
             "onnx": str(onnx),
             "settings": str(path),
             "scale_bits": options.input_scale_bits,
-            "rebase_multiplier": options.scale_rebase_multiplier,
+            "rebase_multipliers": [options.scale_rebase_multiplier],
             "margin": options.lookup_safety_margin,
             "max_logrows": max(options.max_logrows, options.logrows or 0),
         }
