@@ -86,7 +86,7 @@ class IntegerCircuit:
                 )
         readers = Counter(index for node in graph.nodes for index in node.inputs)
         # Measured: ezkl range-checks a constant that several nodes read, where public values are left to the verifier.
-        unchecked = bool(self._run_args["ignore_range_check_inputs_outputs"])
+        unchecked = bool(self._run_args.get("ignore_range_check_inputs_outputs", False))
         self._shared = [index for index in self._constants if unchecked and readers[index] > 1]
         self._last_reader = {read: node.index for node in graph.nodes for read in node.inputs}
         self._check(graph, settings)

@@ -37,7 +37,7 @@ def scores(reference, classifier, judge):
 
 def test_a_faithful_sampler_scores_high(scores) -> None:
     assert 0.9 <= scores.accuracy <= 1.0
-    assert 0.9 <= scores.judge_accuracy <= 1.0
+    assert 0.8 <= scores.judge_accuracy <= 1.0
     order = torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(5))
     best = inception_score(torch.eye(4)[balanced_labels(SAMPLES, 4)[order]], splits=10).mean
     assert 0.6 * best <= scores.inception_score <= best

@@ -67,7 +67,7 @@ def test_a_page_shows_the_summary_and_no_private_path(session: Path, tmp_path: P
 def test_circuits_have_a_section_where_there_are_some(session: Path, tmp_path: Path) -> None:
     assert circuit_lines([ROW]) == []
     planned = {**ROW, "planned_rows": 999, "circuit_accuracy": 0.5, "plan": "lowered"}
-    assert "| 3 | 999 | 0.5 | lowered |" in circuit_lines([planned])
+    assert "| 3 | 999 | 0.5 | lowered |" in "\n".join(circuit_lines([planned]))
     write_page(session, tmp_path / "study", "My study", "Trials ran earlier.")
     page = (tmp_path / "study.md").read_text()
     assert "Trials ran earlier." in page
