@@ -88,6 +88,8 @@ def deconvolve(fields: Mapping[str, Any], operands: Sequence[Tensor]) -> Tensor:
 
 def _image_and_kernel(fields: Mapping[str, Any], operands: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     x, kernel = operands[0], operands[1]
+    if fields["data_format"] == "CHW":  # measured: outputs far from the model's, as if channels were samples
+        raise SimulationError("ezkl lays out a convolution whose batch axis tract has dropped (CHW) wrongly")
     if fields["data_format"] != "NCHW" or fields["kernel_format"] != "OIHW":
         raise SimulationError(f"axes must be NCHW and OIHW; found {fields['data_format']}, {fields['kernel_format']}")
     if any(operand.shape[0] != 1 for operand in operands[1:]):
