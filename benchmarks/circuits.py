@@ -24,7 +24,7 @@ from torch import nn
 from gan.generators import build_generator
 from gan.generators import fold_batchnorm as fold_generator
 from gan.spec import GeneratorSpec
-from zk.cost import choose_logrows, circuit_cost, load_settings, predict_peak_bytes, predict_prove_seconds
+from zk.cost import circuit_cost, load_settings, predict_peak_bytes, predict_prove_seconds
 from zk.export import export_onnx
 from zk.pipeline import ProofRun, prove_sample
 from zk.planner import PlanGoal, format_plan, plan_circuit
@@ -124,13 +124,12 @@ def measure(
     """Prove one sample, or say what it would need."""
     runner = StageRunner(folder / "draft", options, budget)
     settings = runner.settings(onnx)
-    logrows = options.logrows or choose_logrows(settings, min_logrows=8, max_logrows=options.max_logrows)
-    cost = circuit_cost(settings, logrows)
+    cost = circuit_cost(settings)
     predicted = predict_peak_bytes(cost)
     row: dict[str, Any] = {
         "rows": cost.rows,
         "rebase_multiplier": options.scale_rebase_multiplier,
-        "logrows": logrows,
+        "logrows": cost.logrows,
         "columns": cost.columns,
         "predicted_peak_bytes": predicted,
         "predicted_prove_seconds": predict_prove_seconds(cost),

@@ -14,7 +14,6 @@ from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
-from zk.cost import predict_peak_bytes
 from zk.errors import ZkError
 from zk.planner import Plan
 
@@ -80,13 +79,12 @@ def score_circuits(
 def plan_findings(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
     """Return what a plan chose, as figures and facts; without a choice, why each candidate failed."""
     if plan.best is None or plan.best.cost is None:
-        reasons = "; ".join(sorted({found.verdict for found in plan.candidates}))
-        return {}, {"circuit_failure": f"no layout fulfils the goal: {reasons}"}
+        return {}, {"circuit_failure": f"no layout fulfils the goal: {plan.reasons}"}
     cost, options = plan.best.cost, plan.best.options
     metrics = {
         "planned_rows": float(cost.rows),
         "planned_logrows": float(cost.logrows),
-        "planned_peak_bytes": float(predict_peak_bytes(cost)),
+        "planned_peak_bytes": float(plan.best.predicted_peak_bytes),
         "planned_prove_seconds": plan.best.predicted_prove_seconds,
     }
     form = f"{plan.best.form}, rebase at {options.scale_rebase_multiplier} x {options.input_scale_bits} bits"

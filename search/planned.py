@@ -20,9 +20,8 @@ from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.files import write_text
 from search.objective import sampler_for
 from zk.fidelity import fidelity_report, label_agreement
-from zk.planner import Plan, PlanGoal, format_plan, plan_circuit
-from zk.simulate import IntegerCircuit, load_circuit
-from zk.stages import StageRunner
+from zk.planner import Plan, PlanGoal, compiled_circuit, format_plan, plan_circuit
+from zk.simulate import IntegerCircuit
 from zk.types import Budget, CircuitOptions
 
 PLAN_FOLDER = "plan"
@@ -96,8 +95,7 @@ def planned_circuit(plan: Plan, folder: Path, budget: Budget) -> IntegerCircuit:
     """
     assert plan.best is not None
     assert plan.onnx_path is not None
-    settings = StageRunner(folder, plan.best.options, budget).settings(plan.onnx_path)
-    return load_circuit(plan.onnx_path, settings, budget=budget)
+    return compiled_circuit(plan.onnx_path, folder, plan.best.options, budget)
 
 
 def circuit_scores(

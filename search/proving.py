@@ -120,8 +120,9 @@ def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: Plan | No
 
 def _prove(spec: GeneratorSpec, circuit: Plan, target: Path, plan: ProvingPlan) -> ProofRun:
     if circuit.best is None or circuit.onnx_path is None:
-        reasons = "; ".join(sorted({found.verdict for found in circuit.candidates}))
-        raise OptionError(f"some layout must fulfil the goal; none does: {reasons}; raise the budget or the bounds")
+        raise OptionError(
+            f"some layout must fulfil the goal; none does: {circuit.reasons}; raise the budget or the bounds"
+        )
     network = target / NETWORK_NAME
     shutil.copyfile(circuit.onnx_path, network)
     return prove_sample(

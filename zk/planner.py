@@ -23,13 +23,13 @@ import numpy as np
 import onnx
 import torch
 
-from zk.cost import CircuitCost, choose_logrows, circuit_cost, predict_peak_bytes, predict_prove_seconds
+from zk.cost import CircuitCost, circuit_cost, predict_peak_bytes, predict_prove_seconds
 from zk.errors import OptionError, ZkError
 from zk.export import run_onnx
 from zk.fidelity import FidelityReport, fidelity_report
 from zk.lower import load_model
 from zk.lowering import ABSOLUTE_RULES, RULES, lower
-from zk.simulate import Simulation, read_circuit
+from zk.simulate import IntegerCircuit, read_circuit
 from zk.stages import StageRunner
 from zk.types import Budget, CircuitOptions
 
@@ -112,6 +112,11 @@ class Plan:
     candidates: tuple[Candidate, ...]
     best: Candidate | None
     onnx_path: Path | None
+
+    @property
+    def reasons(self) -> str:
+        """What the candidates break, each reason once."""
+        return "; ".join(sorted({found.verdict for found in self.candidates}))
 
 
 def plan_circuit(
@@ -225,7 +230,7 @@ def _draft(
     budget: Budget,
 ) -> Candidate:
     try:
-        simulation = _simulate(path, samples, folder, options, budget)
+        simulation = compiled_circuit(path, folder, options, budget).run(samples)
         bound = max(simulation.decomposed_peak, 1) * goal.range_margin
         low, high = (round(end * goal.range_margin) for end in simulation.looked_up)
         options = dataclasses.replace(options, lookup_range=(min(low, -1), max(high, 1)))
@@ -253,12 +258,16 @@ def _verdict(found: FidelityReport, peak_bytes: int, goal: PlanGoal) -> str:
     return ""
 
 
-def _simulate(
-    path: Path, samples: Sequence[torch.Tensor], folder: Path, options: CircuitOptions, budget: Budget
-) -> Simulation:
+def compiled_circuit(onnx_path: Path, folder: Path, options: CircuitOptions, budget: Budget) -> IntegerCircuit:
+    """Compile a model at ``options`` in ``folder`` and read it for the simulator.
+
+    Raises:
+        StageFailed: EZKL refuses it, or a stage leaves the budget.
+        SimulationError: it has an operator that is not simulated.
+    """
     runner = StageRunner(folder, options, budget)
-    settings = runner.settings(path)
-    return read_circuit(runner.compile(path), settings).run(samples)
+    settings = runner.settings(onnx_path)
+    return read_circuit(runner.compile(onnx_path), settings)
 
 
 def _with_digits(options: CircuitOptions, bound: float) -> list[CircuitOptions]:
@@ -274,12 +283,8 @@ def _with_digits(options: CircuitOptions, bound: float) -> list[CircuitOptions]:
 
 
 def _lay_out(path: Path, folder: Path, options: CircuitOptions, budget: Budget) -> tuple[CircuitOptions, CircuitCost]:
-    runner = StageRunner(folder, options, budget)
-    settings = runner.settings(path)
-    logrows = options.logrows or choose_logrows(
-        settings, min_logrows=options.min_logrows, max_logrows=options.max_logrows
-    )
-    return dataclasses.replace(options, logrows=logrows), circuit_cost(settings, logrows)
+    cost = circuit_cost(StageRunner(folder, options, budget).settings(path))
+    return dataclasses.replace(options, logrows=cost.logrows), cost
 
 
 def format_plan(plan: Plan) -> str:

@@ -78,7 +78,7 @@ def _join_hardswish(graph: Graph) -> int:
         product = graph.producer(node.input[0])
         if product is not None and product.op_type == "Mul" and _is_sixth(graph, node):
             for value, clip in (list(product.input), list(product.input)[::-1]):
-                if _is_shifted_clip(graph, clip, value) and graph.only_consumer(product.output[0]) is node:
+                if _is_shifted_clip(graph, clip, value) and graph.is_alone(node, product.output[0]):
                     graph.replace(node, graph.emit("HardSwish", [value], graph.shape(value)))
                     joined += 1
                     break

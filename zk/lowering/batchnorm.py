@@ -44,7 +44,7 @@ def _fold_into_producer(graph: Graph, node: onnx.NodeProto, factor: Array, shift
     value, reader = node.input[0], node
     channels = len(factor)
     while True:
-        if graph.only_consumer(value) is not reader:
+        if not graph.is_alone(reader, value):
             return False
         layer = graph.producer(value)
         if layer is None:

@@ -34,7 +34,7 @@ def is_free(factor: float) -> bool:
 def _into_previous(graph: Graph, node: onnx.NodeProto, factor: float) -> bool:
     value: str = node.input[0]
     reader = node
-    while graph.only_consumer(value) is reader:
+    while graph.is_alone(reader, value):
         layer = graph.producer(value)
         if layer is None:
             return False
