@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.field import DELTA, MODULUS, MONTGOMERY_RADIX, ROOT_OF_UNITY, TWO_ADICITY
 from zk.types import Budget, Outcome
 

@@ -24,10 +24,12 @@ from torch import nn
 from gan.generators import build_generator
 from gan.generators import fold_batchnorm as fold_generator
 from gan.spec import GeneratorSpec
-from zk.cost import circuit_cost, load_settings, predict_peak_bytes, predict_prove_seconds
+from zk.circuit_cost import circuit_cost, load_settings
+from zk.cost import predict_peak_bytes, predict_prove_seconds
 from zk.export import export_onnx
 from zk.pipeline import ProofRun, prove_sample
-from zk.planner import PlanGoal, format_plan, plan_circuit
+from zk.plan import PlanGoal, format_plan
+from zk.planner import plan_circuit
 from zk.stages import StageFailed, StageRunner, write_json
 from zk.types import Budget, CircuitOptions
 
@@ -119,7 +121,12 @@ def stock_options(onnx: Path, inputs: tuple[torch.Tensor, ...], folder: Path, bu
 
 
 def measure(
-    onnx: Path, inputs: tuple[torch.Tensor, ...], folder: Path, options: CircuitOptions, budget: Budget
+    onnx: Path,
+    inputs: tuple[torch.Tensor, ...],
+    folder: Path,
+    options: CircuitOptions,
+    budget: Budget,
+    reference: Path | None = None,
 ) -> dict[str, Any]:
     """Prove one sample, or say what it would need."""
     runner = StageRunner(folder / "draft", options, budget)
@@ -136,7 +143,8 @@ def measure(
     }
     if predicted > budget.memory_bytes:
         return row | {"outcome": "predicted only: above the memory limit", "wiring": "unchecked"}
-    run = prove_sample(onnx, inputs, folder, options=options, budget=budget, srs_dir=folder.parent / "srs")
+    srs = folder.parent / "srs"
+    run = prove_sample(onnx, inputs, folder, options=options, budget=budget, srs_dir=srs, reference=reference)
     return row | proof_figures(run)
 
 
@@ -188,7 +196,7 @@ def compare(name: str, folder: Path, budget: Budget) -> dict[str, Any]:
     ours: dict[str, Any] = {"outcome": "no layout fulfils the goal"}
     if plan.best is not None and plan.onnx_path is not None:
         ours = {"form": plan.best.form}
-        ours |= measure(plan.onnx_path, inputs, folder / "ours", plan.best.options, budget)
+        ours |= measure(plan.onnx_path, inputs, folder / "ours", plan.best.options, budget, plan.source)
     for side, figures in (("stock", stock), ("ours", ours)):
         row |= {f"{side}_{key}": value for key, value in figures.items()}
         row[f"{side}_peak_rss_bytes"] = max(

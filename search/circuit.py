@@ -12,20 +12,25 @@ from gan.generators import Generator, build_generator, fold_batchnorm
 from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.files import write_text
-from zk.cost import CircuitCost, predict_peak_bytes, predict_prove_seconds
+from zk.circuit_cost import CircuitCost, load_settings
+from zk.cost import predict_cost, predict_prove_seconds
+from zk.cost_model import CostModel
 from zk.counting import multiply_accumulates, published_operations
 from zk.errors import ZkError
 from zk.export import OnnxExport, export_onnx
 from zk.pipeline import CircuitMeasurement, measure_circuit
-from zk.planner import untrained_layouts
+from zk.plan_forms import untrained_layouts
+from zk.simulate import read_circuit
 from zk.types import Budget, CircuitOptions, Outcome
 
 NETWORK_NAME = "network.onnx"
 INPUT_NAMES = ("latent", "one_hot")
 OUTPUT_NAMES = ("image",)
+SETTINGS_NAME, COMPILED_NAME = "settings.json", "circuit.ezkl"
 CIRCUIT_METRICS = frozenset(
     ("published_operations", "macs", "parameters", "einsum_operations", "einsum_instances", "rows", "assignments",
-     "lookup_tables", "logrows", "predicted_peak_bytes", "predicted_prove_seconds", "circuit_seconds")
+     "lookup_tables", "logrows", "predicted_peak_bytes", "predicted_setup_seconds", "predicted_prove_seconds",
+     "predicted_pk_bytes", "predicted_proof_bytes", "circuit_seconds")
 )  # fmt: skip
 
 
@@ -35,7 +40,7 @@ class CircuitFigures:
 
     Attributes:
         metrics: figures by name, those of :class:`search.constraints.CircuitLimits` among them.
-        compiled: whether EZKL compiled it.
+        compiled: whether EZKL compiled it, to a circuit that the simulator reproduces.
         reason: why not, empty when it did.
     """
 
@@ -55,12 +60,14 @@ def export_generator(generator: Generator, spec: GeneratorSpec, path: Path) -> O
     return export_onnx(fold_batchnorm(generator).cpu(), circuit_inputs(spec), path, INPUT_NAMES, OUTPUT_NAMES)
 
 
-def measure_spec(spec: GeneratorSpec, folder: Path, *, options: CircuitOptions, budget: Budget) -> CircuitFigures:
+def measure_spec(
+    spec: GeneratorSpec, folder: Path, *, options: CircuitOptions, budget: Budget, model: CostModel | None = None
+) -> CircuitFigures:
     """Count and compile the circuit of an untrained generator of ``spec``; its rows do not depend on the weights.
 
     The network is lowered first (:mod:`zk.lowering`); of the layouts that need no trained weights to be judged, the
     figures are those of the one predicted to be proved fastest. Whatever stops it (an operator that EZKL refuses, the
-    budget) is a figure, not an error.
+    budget) is a figure, not an error. ``model`` predicts time and memory; None is the shipped one.
     """
     generator = build_generator(spec)
     metrics = {
@@ -70,33 +77,49 @@ def measure_spec(spec: GeneratorSpec, folder: Path, *, options: CircuitOptions, 
     }
     try:
         exported = export_generator(generator, spec, folder / NETWORK_NAME)
-        drafts = [
-            measure_circuit(layout.onnx_path, folder / layout.name, options=layout.options, budget=budget)
+        drafts = {
+            layout.name: measure_circuit(layout.onnx_path, folder / layout.name, options=layout.options, budget=budget)
             for layout in untrained_layouts(exported.path, folder, options)
-        ]
+        }
     except ZkError as error:
         return CircuitFigures(metrics, False, str(error))
-    measured = min(drafts, key=_order)
+    name = min(drafts, key=lambda layout: _order(drafts[layout], model))
+    measured = drafts[name]
     if measured.cost is not None:
-        metrics |= cost_metrics(measured.cost)
-    metrics["circuit_seconds"] = sum(stage.wall_seconds for draft in drafts for stage in draft.stages)
+        metrics |= cost_metrics(measured.cost, model)
+    metrics["circuit_seconds"] = sum(stage.wall_seconds for draft in drafts.values() for stage in draft.stages)
     failed = [stage for stage in measured.stages if not stage.ok]
     reason = "; ".join(f"{stage.stage} {stage.outcome}: {stage.message}" for stage in failed)
-    figures = CircuitFigures(metrics, measured.outcome is Outcome.OK, reason)
+    if not failed:
+        reason = simulation_refusal(folder / name)
+    figures = CircuitFigures(metrics, measured.outcome is Outcome.OK and not reason, reason)
     write_text(
         folder / "figures.json", json.dumps({"compiled": figures.compiled, "reason": reason, "metrics": metrics})
     )
     return figures
 
 
-def _order(draft: CircuitMeasurement) -> tuple[bool, float]:
+def simulation_refusal(folder: Path) -> str:
+    """Say why the circuit compiled in ``folder`` cannot be simulated; empty if it can.
+
+    What cannot be simulated, or what EZKL computes wrongly, could be neither planned nor scored after its training.
+    """
+    try:
+        read_circuit(folder / COMPILED_NAME, load_settings(folder / SETTINGS_NAME))
+    except ZkError as error:
+        return str(error)
+    return ""
+
+
+def _order(draft: CircuitMeasurement, model: CostModel | None) -> tuple[bool, float]:
     """Compiled ones first, then by predicted proving time."""
-    seconds = predict_prove_seconds(draft.cost) if draft.cost is not None else float("inf")
+    seconds = predict_prove_seconds(draft.cost, model) if draft.cost is not None else float("inf")
     return draft.outcome is not Outcome.OK, seconds
 
 
-def cost_metrics(cost: CircuitCost) -> dict[str, float]:
+def cost_metrics(cost: CircuitCost, model: CostModel | None = None) -> dict[str, float]:
     """Return the figures of ``cost`` and the predictions from it, by the names used in records and limits."""
+    predicted = predict_cost(cost, model)
     return {
         "einsum_operations": float(cost.einsum_distinct),
         "einsum_instances": float(cost.einsum_instances),
@@ -104,6 +127,9 @@ def cost_metrics(cost: CircuitCost) -> dict[str, float]:
         "assignments": float(cost.total_assignments),
         "lookup_tables": float(cost.static_lookups),
         "logrows": float(cost.logrows),
-        "predicted_peak_bytes": float(predict_peak_bytes(cost)),
-        "predicted_prove_seconds": float(predict_prove_seconds(cost)),
+        "predicted_peak_bytes": float(predicted.admission_bytes),
+        "predicted_setup_seconds": predicted.seconds["setup"].middle,
+        "predicted_prove_seconds": predicted.seconds["prove"].middle,
+        "predicted_pk_bytes": float(predicted.pk_bytes),
+        "predicted_proof_bytes": float(predicted.proof_bytes),
     }

@@ -18,8 +18,11 @@ class CircuitLimits:
         published_operations: exclusive bound on operations by the published counting rule.
         rows: largest number of rows.
         logrows: largest log2 of the rows of one column.
-        predicted_peak_bytes: largest predicted peak memory of key generation and proving.
-        predicted_prove_seconds: largest predicted proving time, by constants fitted on two AVX2 cores (zk.cost).
+        predicted_peak_bytes: largest predicted peak memory of any stage, the upper end of its interval.
+        predicted_setup_seconds: longest predicted key generation, on the machine of the cost model.
+        predicted_prove_seconds: longest predicted proving, likewise.
+        predicted_pk_bytes: largest predicted proving key.
+        predicted_proof_bytes: largest predicted proof, public values apart.
     """
 
     einsum_operations: int | None = 100
@@ -28,7 +31,10 @@ class CircuitLimits:
     rows: int | None = None
     logrows: int | None = None
     predicted_peak_bytes: int | None = None
+    predicted_setup_seconds: float | None = None
     predicted_prove_seconds: float | None = None
+    predicted_pk_bytes: int | None = None
+    predicted_proof_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -21,7 +21,7 @@ from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
 from zk.pipeline import ProofRun
-from zk.planner import Plan
+from zk.plan import Plan
 from zk.srs import srs_path
 
 
@@ -108,7 +108,7 @@ def prove_best(
     folders = candidate_folders(study)
     attempts = prove_front(front_rows(study), folders, settings.proving, circuits)
     for attempt in attempts:
-        metrics, facts = proof_metrics(attempt.run), proof_facts(attempt.run)
+        metrics, facts = proof_metrics(attempt.run, settings.proving.cost_model), proof_facts(attempt.run)
         facts |= srs_fact(settings.proving.srs_folder, attempt.run)
         if attempt.run.cost is not None:  # the plan may have been made anew
             metrics |= {"planned_rows": metrics["proof.rows"], "planned_logrows": metrics["proof.logrows"]}

@@ -13,6 +13,7 @@ from rich.table import Table
 from search.files import write_text
 from search.finalists import proved_row
 from search.front import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
+from search.headline import CIRCUIT_COLUMNS, headline_notes
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
 from search.proof_text import proof_sentences
@@ -25,13 +26,14 @@ from search.tracking import Tracker
 PRINTED = {
     "trial": "trial",
     "family": "family",
-    "accuracy": "accuracy",
-    "inception_score": "IS",
-    "diversity": "diversity",
-    "judge_accuracy": "judge",
-    "circuit_accuracy": "circuit accuracy",
-    "circuit_judge_accuracy": "circuit judge",
-    "cas": "CAS",
+    "headline_accuracy": "accuracy",
+    "headline_inception_score": "IS",
+    "headline_diversity": "diversity",
+    "headline_judge_accuracy": "judge",
+    "headline_arithmetic": "arithmetic",
+    "accuracy": "float accuracy",
+    "judge_accuracy": "float judge",
+    "cas": "float CAS",
     "einsum_operations": "einsums",
     "einsum_instances": "all",
     "published_operations": "by rule",
@@ -90,7 +92,8 @@ def file_results(
         tracker.artifact(parent, path)
     for name, figure in figures.items():
         tracker.figure(parent, figure, f"plots/{name}.html")
-    shown = [name for name in content.columns if any(name in row for row in front)]
+    wanted = (*content.columns, *CIRCUIT_COLUMNS, "float_reason")
+    shown = [name for name in wanted if any(name in row for row in front)]
     tracker.table(parent, [{name: row.get(name) for name in shown} for row in front], "front.json")
     logged = tracker.last_step(parent, "hypervolume")
     for step, value in enumerate(history[logged:], start=logged + 1):
@@ -118,7 +121,7 @@ def score_facts(result: SessionResult, settings: SessionSettings, *, commit: str
     return {
         "dataset": f"{data.name}, {len(data.train):,} training and {len(data.test):,} test images",
         "dataset digest": data.digest,
-        "generated images per score": f"{reference.samples:,}, seed {settings.evaluation.seed}, float arithmetic",
+        "generated images per score": f"{reference.samples:,}, seed {settings.evaluation.seed}; float and circuit",
         "real images beside them": f"{reference.real_samples:,} of the test set",
         "ZK classifier": f"{classifier.report.accuracy:.2%} of the test set, Inception Score {real_score:.3f}",
         "ZK classifier digest": classifier.digest,
@@ -161,6 +164,8 @@ def print_results(
     for row in front:
         table.add_row(*(format_value(row.get(name)) for name in columns))
     Console(width=None if Console().is_terminal else 180).print(table)
+    for note in headline_notes(front):
+        print(note)
     reference = result.judges.reference
     print(f"real images: Inception Score {reference.inception_score:.3f}, diversity {reference.diversity:.4f}")
     for sentence in _proof_text(result, settings, trial_rows(result.study)):

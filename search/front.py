@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search.files import write_text
+from search.headline import HEADLINE_SCORES, in_headline_order, with_headline
 from search.study import (
     REPEATS,
     Late,
@@ -23,20 +25,17 @@ from search.study import (
 )
 
 FRONT_METRICS = (
-    "accuracy",
-    "inception_score",
+    "headline_accuracy",
+    "headline_judge_accuracy",
+    "headline_inception_score",
     "real_inception_score",
-    "diversity",
+    "headline_diversity",
     "real_diversity",
-    "judge_accuracy",
-    "frechet_distance",
+    "headline_frechet_distance",
     "real_frechet_distance",
+    "headline_arithmetic",
+    *HEADLINE_SCORES,
     "mode_entropy_normalised",
-    "circuit_accuracy",
-    "circuit_judge_accuracy",
-    "circuit_inception_score",
-    "circuit_diversity",
-    "circuit_frechet_distance",
     "circuit_mean_abs_error",
     "circuit_psnr_db",
     "circuit_label_agreement",
@@ -96,17 +95,19 @@ def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -
     if "folder" in record:
         row["folder"] = record["folder"]
     row |= {name: spec[name] for name in ("family", "conditioning", "activation", "widths") if name in spec}
-    found = late or {}
-    for name, value in {**record["metrics"], **found.get("metrics", {})}.items():
+    metrics, facts = (late or {}).get("metrics", {}), (late or {}).get("facts", {})
+    if facts.get("circuit_failure"):  # its earlier circuit's scores, if it had one under other settings
+        metrics = {name: value for name, value in metrics.items() if not name.startswith("circuit_")}
+    for name, value in {**record["metrics"], **metrics}.items():
         row[name] = int(value) if name in INTEGER_METRICS else value
-    row |= {**record["facts"], **found.get("facts", {})}
+    row |= {**record["facts"], **{name: value for name, value in facts.items() if value}}
     if record["reason"]:
         row["reason"] = record["reason"]
     return row
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """Return a row for every ended trial, in order."""
+    """Return a row for every ended trial, in order; scores without a prefix are the float generator's."""
     front = {trial.number for trial in front_trials(study)}
     late = late_findings(study)
     return [
@@ -115,9 +116,15 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
 
 
 def front_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """Return a row for every front member, best first objective first."""
-    late = late_findings(study)
-    return [trial_row(trial, on_front=True, late=late.get(trial.number)) for trial in front_trials(study)]
+    """Return a row for every front member with its headline, best first objective first.
+
+    Where the first objective is a score, its headline decides (see :func:`search.headline.in_headline_order`). Who is
+    on the front is decided by the recorded objectives, which every scored trial has.
+    """
+    late, trials = late_findings(study), front_trials(study)
+    rows = [with_headline(trial_row(trial, on_front=True, late=late.get(trial.number))) for trial in trials]
+    first, maximise = (study.metric_names or [""])[0], study.directions[0] == StudyDirection.MAXIMIZE
+    return in_headline_order(rows, first, maximise=maximise)
 
 
 def candidate_folders(study: optuna.Study) -> dict[int, Path]:

@@ -9,13 +9,14 @@ import optuna
 from evaluation import EvaluationError, RealReference, TrainedClassifier
 from gan.digest import json_digest
 from search.front import candidate_folders, front_rows
+from search.headline import headline
 from search.planned import PLAN_FOLDER, circuit_scores, plan_generator, planned_circuit
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
 from zk.errors import ZkError
-from zk.planner import Plan
+from zk.plan import Plan
 
 
 def score_circuits(
@@ -31,14 +32,16 @@ def score_circuits(
     """Plan the circuit of each front member on its trained weights and score the images that the circuit computes.
 
     These are a front member's headline scores. A member that has them under the same settings is left alone; one
-    without a layout, or with an operator that is not simulated, keeps the reason as a fact. Gives the plans made.
+    without a layout, or with an operator that is not simulated, keeps the reason as a fact, and its float scores as
+    headline. Gives the plans made.
     """
     folders, late, plans = candidate_folders(study), late_findings(study), dict[int, Plan]()
     planning = settings.proving.planning
     wanted = {"circuit_planning": json_digest(f"{planning} {reference.samples} {settings.evaluation.seed}")[:16]}
     for row in front_rows(study):
         number = row["trial"]
-        if late.get(number, {"facts": {}})["facts"].get("circuit_planning") == wanted["circuit_planning"]:
+        known = late.get(number, {"facts": {}})["facts"]
+        if known.get("circuit_planning") == wanted["circuit_planning"]:
             continue
         spec, generator = load_generator(folders[number])
         metrics, facts = dict[str, float](), dict[str, str]()
@@ -66,6 +69,8 @@ def score_circuits(
             facts["circuit_failure"] = str(error)
         if "circuit_failure" in facts:
             say(f"trial {number:3d}  no scores of its circuit's images: {facts['circuit_failure']}")
+        elif "circuit_failure" in known:  # under other settings
+            facts["circuit_failure"] = ""
         facts |= wanted
         add_late_findings(study, number, metrics=metrics, facts=facts)
         run = tracker.trial_run(number)
@@ -73,7 +78,16 @@ def score_circuits(
         tracker.tags(run, facts)
         if (table := folders[number] / PLAN_FOLDER / "plan.txt").exists():
             tracker.artifact(run, table, "circuit")
+    file_headlines(study, tracker)
     return plans
+
+
+def file_headlines(study: optuna.Study, tracker: Tracker) -> None:
+    """File each front member's headline scores and their arithmetic with its run, to sort and filter by."""
+    for row in front_rows(study):
+        found, run = headline(row), tracker.trial_run(row["trial"])
+        tracker.metrics(run, {f"headline.{name}": value for name, value in found.scores.items()})
+        tracker.tags(run, {"headline.arithmetic": found.arithmetic})
 
 
 def plan_findings(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:

@@ -20,6 +20,7 @@ from search.constraints import CircuitLimits, constraint_values, violations
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
 from search.weights import save_generator
+from zk.cost_model import CostModel
 from zk.types import Budget, CircuitOptions
 
 SAMPLES_NAME = "samples.png"
@@ -37,6 +38,7 @@ class EvaluationSettings:
         limits: which circuits are accepted.
         circuit_budget: memory and wall clock of each settings or compile stage.
         intervals: how often training records, samples and saves.
+        cost_model: predicts proving time and memory; None is the one shipped with :mod:`zk.cost`.
     """
 
     samples: int
@@ -45,6 +47,7 @@ class EvaluationSettings:
     limits: CircuitLimits
     circuit_budget: Budget
     intervals: TrainingIntervals
+    cost_model: CostModel | None = None
 
 
 CandidateEvaluator = Callable[[Candidate, Path, TrainingHooks], TrialRecord]
@@ -65,7 +68,11 @@ class Evaluator:
         """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
         settings = self.settings
         figures = measure_spec(
-            candidate.spec, folder / CIRCUIT_FOLDER, options=settings.circuit, budget=settings.circuit_budget
+            candidate.spec,
+            folder / CIRCUIT_FOLDER,
+            options=settings.circuit,
+            budget=settings.circuit_budget,
+            model=settings.cost_model,
         )
         metrics = dict(figures.metrics)
         constraints = constraint_values(metrics, settings.limits, compiled=figures.compiled)

@@ -18,13 +18,13 @@ from typing import Any
 import yaml
 
 from search.files import write_text
+from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES, column_heading, headline_notes, with_headline
 from search.objective import SAMPLES_NAME
 from search.report import format_value
 
 FRONT_COLUMNS = (
-    "trial", "family", "widths", "accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance",
-    "cas", "cas_epochs", "einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows",
-    "parameters", "train_seconds",
+    "trial", "family", "widths", *HEADLINE_COLUMNS, *HEADLINE_SCORES, "cas", "cas_epochs", "einsum_operations",
+    "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters", "train_seconds",
     "proof.wiring",
 )  # fmt: skip
 TRIAL_COLUMNS = (
@@ -32,25 +32,28 @@ TRIAL_COLUMNS = (
     "diversity", "judge_accuracy", "einsum_instances", "rows", "predicted_peak_bytes", "train_images",
     "train_seconds", "reason",
 )  # fmt: skip
-CIRCUIT_COLUMNS = (
-    "trial", "planned_rows", "planned_logrows", "circuit_accuracy", "circuit_judge_accuracy",
-    "circuit_inception_score", "circuit_diversity", "circuit_frechet_distance", "circuit_mean_abs_error",
-    "circuit_psnr_db", "circuit_label_agreement", "circuit_refused_share", "plan", "circuit_failure",
+PLAN_COLUMNS = (
+    "trial", "planned_rows", "planned_logrows", "circuit_mean_abs_error", "circuit_psnr_db", "circuit_label_agreement",
+    "circuit_refused_share", "plan", "circuit_failure",
 )  # fmt: skip
 PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return ``rows`` as a Markdown table of those ``columns`` that any row has."""
+    """Return ``rows`` as a Markdown table of those ``columns`` that any row has; float scores are named so."""
     shown = [name for name in columns if any(name in row for row in rows)]
-    lines = [f"| {' | '.join(shown)} |", f"|{' --- |' * len(shown)}"]
+    lines = [f"| {' | '.join(map(column_heading, shown))} |", f"|{' --- |' * len(shown)}"]
     lines += [f"| {' | '.join(_cell(row.get(name)) for name in shown)} |" for row in rows]
     return "\n".join(lines)
 
 
 def _cell(value: Any) -> str:
     text = "-".join(map(str, value)) if isinstance(value, list) else format_value(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _one_line(text).replace("|", "\\|")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
 
 
 def proof_lines(front: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -87,12 +90,12 @@ def circuit_lines(front: Sequence[Mapping[str, Any]]) -> list[str]:
     if not any("planned_rows" in row or "circuit_failure" in row for row in front):
         return []
     return [
-        "## The circuits' own images",
+        "## The circuits",
         "",
-        "Planned on the trained weights, and simulated bit by bit: the same number of images, latents and networks as "
-        "above.",
+        "Planned on the trained weights, and simulated bit by bit. Errors are the distance from the float generator's "
+        "images of the same latents.",
         "",
-        markdown_table(front, CIRCUIT_COLUMNS),
+        markdown_table(front, PLAN_COLUMNS),
         "",
     ]
 
@@ -123,18 +126,20 @@ def render_page(
         "",
         *([note, ""] if note else []),
         f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
-        f"Scores are of {real.get('samples', 0):,} generated images in {real.get('arithmetic', 'float')} arithmetic, "
-        f"seed {real.get('seed', 0):.0f}. ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of "
-        f"the real test images, Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
+        f"Scores are of {real.get('samples', 0):,} generated images, seed {real.get('seed', 0):.0f}. "
+        f"ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of the real test images, "
+        f"Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
         f"{classifier['judge_real_accuracy']:.2%}. No training step saw either.",
         "",
         "## Front",
         "",
         f"![samples of trial {real.get('trial')}]({picture})",
         "",
-        f"*Samples of trial {real.get('trial')}, one row per class.*",
+        f"*Samples of trial {real.get('trial')} by its float generator, one row per class.*",
         "",
         markdown_table(front, FRONT_COLUMNS),
+        "",
+        "\n\n".join(_one_line(note) for note in headline_notes(front)),
         "",
         "The real images' own figures beside them: "
         + ", ".join(
@@ -149,6 +154,9 @@ def render_page(
         "",
         *proof_lines(front),
         "## All trials",
+        "",
+        "Scores are of the float generators: every trial has them, and the front is decided by them. Circuits are "
+        "simulated for front members only.",
         "",
         markdown_table(summary["trials"], TRIAL_COLUMNS),
         "",
@@ -166,7 +174,7 @@ def write_page(session: Path, stem: Path, title: str, note: str = "") -> None:
     provenance = json.loads((session / "provenance.json").read_text(encoding="utf-8"))
     config = yaml.safe_load((session / "config.yaml").read_text(encoding="utf-8"))
     public = {**summary, "trials": [_public(row) for row in summary["trials"]]}
-    public["front"] = [_public(row) for row in summary["front"]]
+    public["front"] = [with_headline(_public(row)) for row in summary["front"]]
     write_text(stem.with_suffix(".json"), json.dumps(public, indent=1) + "\n")
     if summary["front"]:
         shutil.copyfile(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))

@@ -18,16 +18,17 @@ from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.files import write_text
+from search.headline import HEADLINE_SCORES
 from search.objective import sampler_for
+from zk.cost_model import CostModel
 from zk.fidelity import fidelity_report, label_agreement
-from zk.planner import Plan, PlanGoal, compiled_circuit, format_plan, plan_circuit
+from zk.plan import Plan, PlanGoal, format_plan
+from zk.planner import compiled_circuit, plan_circuit
 from zk.simulate import IntegerCircuit
 from zk.types import Budget, CircuitOptions
 
 PLAN_FOLDER = "plan"
 _BATCH = 250
-CIRCUIT_SCORES = ("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance")
-"""Scores that are computed anew on the circuit's images; recorded with the prefix ``circuit_``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class CircuitPlanning:
         options: what the plan starts from.
         budget: limits of each call of EZKL while planning.
         samples: images that ranges and fidelity are measured on.
+        cost_model: predicts proving time and memory; None is the one shipped with :mod:`zk.cost`.
         seed: of their latents; another one than the scores', whose images so stay unseen by the plan.
     """
 
@@ -47,6 +49,7 @@ class CircuitPlanning:
     budget: Budget
     samples: int = 32
     seed: int = 1
+    cost_model: CostModel | None = None
 
 
 def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> Plan:
@@ -58,7 +61,13 @@ def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, plan
     ]
     samples = [torch.cat(column) for column in zip(*drawn, strict=True)]
     plan = plan_circuit(
-        exported.path, samples, folder, goal=planning.goal, base=planning.options, budget=planning.budget
+        exported.path,
+        samples,
+        folder,
+        goal=planning.goal,
+        base=planning.options,
+        budget=planning.budget,
+        model=planning.cost_model,
     )
     write_text(folder / "plan.txt", format_plan(plan) + "\n")
     return plan
@@ -111,7 +120,7 @@ def circuit_scores(
     """Score the circuit's images as the float generator's were scored: same number, seed and networks.
 
     Returns:
-        The scores of :data:`CIRCUIT_SCORES`, the distance from the float images (PSNR in dB, absolute errors on
+        The scores of :data:`search.headline.HEADLINE_SCORES`, the distance from the float images (PSNR in dB, absolute errors on
         [-1, 1]), the share of images that the classifier labels alike, and the share that the circuit would refuse,
         each with the prefix ``circuit_``.
     """
@@ -129,7 +138,7 @@ def circuit_scores(
     )
     distance = fidelity_report(exact.double(), rounded.double())
     seen = [predict(classifier.module, quantize(images)).labels for images in (exact, rounded)]
-    metrics = {name: float(getattr(scores, name)) for name in CIRCUIT_SCORES}
+    metrics = {name: float(getattr(scores, name)) for name in HEADLINE_SCORES}
     metrics |= {
         "mean_abs_error": distance.mean_abs_error,
         "max_abs_error": distance.max_abs_error,

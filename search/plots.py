@@ -37,7 +37,10 @@ def pareto_figure(rows: Sequence[dict[str, Any]], objectives: Sequence[Objective
             hoverinfo="text",
         )
     figure.update_layout(
-        title="Scored trials; filled: on the front", xaxis_title=second, yaxis_title=first, template="plotly_white"
+        title="Scored trials, float scores; filled: on the front",
+        xaxis_title=second,
+        yaxis_title=first,
+        template="plotly_white",
     )
     return figure
 
@@ -72,7 +75,7 @@ def parallel_figure(rows: Sequence[dict[str, Any]], objectives: Sequence[Objecti
     color = [row[named[0]] for row in scored]
     return go.Figure(
         go.Parcoords(line={"color": color, "colorscale": "Viridis", "showscale": True}, dimensions=dimensions),
-        layout={"title": "Scored trials", "template": "plotly_white"},
+        layout={"title": "Scored trials, float scores", "template": "plotly_white"},
     )
 
 

@@ -17,10 +17,11 @@ from search.errors import ConfigError
 from search.pictures import save_image_grid
 from search.planned import PLAN_FOLDER, CircuitPlanning, plan_generator
 from search.weights import load_generator
-from zk.cost import predict_peak_bytes
+from zk.cost import predict_cost
+from zk.cost_model import CostModel
 from zk.errors import OptionError, ZkError
 from zk.pipeline import ProofRun, prove_sample
-from zk.planner import Plan, PlanGoal
+from zk.plan import Plan, PlanGoal
 from zk.types import Budget, CircuitOptions, Outcome, StageResult
 
 CALIBRATION_SAMPLES = 4
@@ -41,6 +42,7 @@ class ProvingPlan:
         attempts: how many front members to try when stages fail; 0 proves nothing.
         plan_samples: images that a trained generator's circuit is planned on.
         mean_abs_error: bound on the mean distance of the circuit's images from the float ones, on [-1, 1].
+        cost_model: predicts proving time and memory; None is the one shipped with :mod:`zk.cost`.
     """
 
     budget: Budget
@@ -51,6 +53,7 @@ class ProvingPlan:
     attempts: int = 2
     plan_samples: int = 32
     mean_abs_error: float = 0.02
+    cost_model: CostModel | None = None
 
     def __post_init__(self) -> None:
         if self.attempts < 0 or self.label < 0:
@@ -61,7 +64,12 @@ class ProvingPlan:
         """How the circuit of a trained generator is chosen; its samples are others than the proved one."""
         goal = PlanGoal(memory_bytes=self.budget.memory_bytes, mean_abs_error=self.mean_abs_error)
         return CircuitPlanning(
-            goal=goal, options=self.options, budget=self.budget, samples=self.plan_samples, seed=self.seed + 1
+            goal=goal,
+            options=self.options,
+            budget=self.budget,
+            samples=self.plan_samples,
+            seed=self.seed + 1,
+            cost_model=self.cost_model,
         )
 
 
@@ -132,6 +140,7 @@ def _prove(spec: GeneratorSpec, circuit: Plan, target: Path, plan: ProvingPlan) 
         options=circuit.best.options,
         budget=plan.budget,
         srs_dir=plan.srs_folder,
+        reference=circuit.source,
         calibration_inputs=[
             circuit_inputs(spec, seed=plan.seed + 1, index=index, label=index % spec.num_classes)
             for index in range(CALIBRATION_SAMPLES)
@@ -148,8 +157,11 @@ def _picture(run: ProofRun, channels: int, size: int, folder: Path) -> Path | No
     return path
 
 
-def proof_metrics(run: ProofRun) -> dict[str, float]:
-    """Return the figures of a proof run by name: seconds and true peak memory of every stage, sizes, errors."""
+def proof_metrics(run: ProofRun, model: CostModel | None = None) -> dict[str, float]:
+    """Return the figures of a proof run by name: seconds and true peak memory of every stage, sizes, errors.
+
+    What ``model`` (None: the shipped one) predicted for the settled circuit stands beside them.
+    """
     metrics: dict[str, float] = {}
     for stage in run.stages:
         metrics[f"proof.{stage.stage}_seconds"] = stage.wall_seconds
@@ -158,7 +170,10 @@ def proof_metrics(run: ProofRun) -> dict[str, float]:
     if run.cost is not None:  # calibration may widen the tables and so change the height that was predicted
         metrics["proof.logrows"] = float(run.cost.logrows)
         metrics["proof.rows"] = float(run.cost.rows)
-        metrics["proof.predicted_peak_bytes"] = float(predict_peak_bytes(run.cost))
+        predicted = predict_cost(run.cost, model)
+        metrics["proof.predicted_peak_bytes"] = float(predicted.admission_bytes)
+        metrics["proof.predicted_setup_seconds"] = predicted.seconds["setup"].middle
+        metrics["proof.predicted_prove_seconds"] = predicted.seconds["prove"].middle
     if run.fidelity is not None:
         metrics["proof.max_abs_error"] = run.fidelity.max_abs_error
         metrics["proof.mean_abs_error"] = run.fidelity.mean_abs_error

@@ -11,6 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from search.headline import column_heading, headline_notes
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-size: 13px; }
@@ -29,7 +31,7 @@ class ReportContent:
     Attributes:
         title: name of the study.
         facts: what the scores were computed on, label to text.
-        front: rows of the front.
+        front: rows of the front, with their headlines.
         columns: columns of the front table, in order; those that no row has are left out.
         pictures: trial number to the picture of its samples.
         figures: interactive pictures.
@@ -52,6 +54,7 @@ class ReportContent:
 def render_report(content: ReportContent) -> str:
     """Return the page as HTML; every text is escaped, every picture and script is inside."""
     title = html.escape(content.title)
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in headline_notes(content.front))
     facts = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in content.facts.items())
     verdict = "ok" if content.proved else "bad"
     proof = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in content.proof[1:])
@@ -64,11 +67,11 @@ def render_report(content: ReportContent) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>
 <h1>{title}</h1>
-<h2>Front</h2><div class="wide">{_table(content)}</div>
+<h2>Front</h2><div class="wide">{_table(content)}</div>{notes}
 <h2>Proof</h2><p class="{verdict}"><strong>{html.escape(content.proof[0])}</strong></p>{proof}{proof_picture}
-<h2>Samples of the front members</h2>
+<h2>Samples of the front members, by their float generators</h2>
 <div class="members">{"".join(_member(row, content.pictures) for row in content.front)}</div>
-<h2>Plots</h2>{figures}
+<h2>Plots</h2><p>All trials: float scores, which every trial has and the front is decided by.</p>{figures}
 <h2>What the scores were computed on</h2><table>{facts}</table>
 </body></html>
 """
@@ -76,7 +79,7 @@ def render_report(content: ReportContent) -> str:
 
 def _table(content: ReportContent) -> str:
     columns = [name for name in content.columns if any(name in row for row in content.front)]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{html.escape(column_heading(name))}</th>" for name in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(format_value(row.get(name)))}</td>" for name in columns) + "</tr>"
         for row in content.front
@@ -87,8 +90,8 @@ def _table(content: ReportContent) -> str:
 def _member(row: Mapping[str, Any], pictures: Mapping[int, Path]) -> str:
     path = pictures.get(row["trial"])
     picture = "" if path is None or not path.exists() else _picture(path, f"samples of trial {row['trial']}")
-    accuracy = format_value(row.get("accuracy"))
-    caption = f"trial {row['trial']}, {row.get('family', '')}: one row per class; accuracy {accuracy}"
+    accuracy = f"{row['headline_arithmetic']} accuracy {format_value(row.get('headline_accuracy'))}"
+    caption = f"trial {row['trial']}, {row.get('family', '')}: one row per class; {accuracy}"
     return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 

@@ -32,7 +32,10 @@ from search.session import prepare, run_session
 from search.settings import SessionSettings
 from search.study import study_uid
 from search.tracking import Tracker
+from zk.cost import machine_cost_model
+from zk.cost_model import CostModel, load_cost_model
 from zk.errors import ZkError
+from zk.machine import this_machine
 
 KNOWN_ERRORS = (SearchError, GanError, EvaluationError, ZkError, OmegaConfBaseException)
 
@@ -115,6 +118,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
     if unknown := sorted({objective.metric for objective in objectives} - known_metrics()):
         raise ConfigError(f"objectives must be of {', '.join(sorted(known_metrics()))}; got {', '.join(unknown)}")
     options = instantiate(config.circuit)
+    cost_model = find_cost_model(config.cost_model)
     evaluation = EvaluationSettings(
         samples=config.scores.samples,
         seed=config.study.seed,
@@ -122,6 +126,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         limits=instantiate(config.limits),
         circuit_budget=instantiate(config.budgets.circuit),
         intervals=instantiate(config.intervals),
+        cost_model=cost_model,
     )
     proving = ProvingPlan(
         budget=instantiate(config.budgets.proving),
@@ -132,6 +137,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         attempts=config.proving.attempts,
         plan_samples=config.proving.plan_samples,
         mean_abs_error=config.proving.mean_abs_error,
+        cost_model=cost_model,
     )
     return SessionSettings(
         name=config.study.name,
@@ -154,6 +160,11 @@ def build_settings(config: DictConfig) -> SessionSettings:
         cache_folder=Path(config.cache_folder),
         device=resolve_device(config.device),
     )
+
+
+def find_cost_model(path: str | None) -> CostModel:
+    """Load the cost model in the file ``path``; None takes this machine's calibration, or else the shipped model."""
+    return load_cost_model(Path(path)) if path is not None else machine_cost_model(this_machine().digest)
 
 
 def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:

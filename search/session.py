@@ -27,6 +27,8 @@ from search.proving import ProofAttempt
 from search.settings import SessionSettings
 from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
+from zk.cost import shipped_cost_model
+from zk.cost_model import cost_model_digest
 
 SECONDS = "seconds"
 
@@ -213,6 +215,7 @@ def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) 
         "scores_seed": settings.evaluation.seed,
         "circuit": settings.evaluation.circuit.digest,
         "limits": asdict(settings.evaluation.limits),
+        "cost_model": cost_model_digest(settings.evaluation.cost_model or shipped_cost_model()),
     }
     return json_digest(parts)
 

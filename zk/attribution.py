@@ -24,7 +24,8 @@ from zk.attribution_rules import helpful_rules
 from zk.attribution_runs import Layout, run_layouts
 from zk.attribution_shapes import load_model
 from zk.attribution_work import multiply_accumulates, products_laid_out, wasted_multiply_accumulates
-from zk.cost import CircuitCost, choose_logrows, circuit_cost, public_value_count
+from zk.circuit_cost import CircuitCost, circuit_cost, public_value_count
+from zk.cost import choose_logrows
 from zk.errors import BackendError, ZkError
 from zk.types import Budget, CircuitOptions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import BackendError
 from zk.types import Budget, CircuitOptions, Outcome
 

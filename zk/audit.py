@@ -64,7 +64,7 @@ from zk.audit_key import ProvingKey, open_proving_key
 from zk.audit_layout import Layout, UnknownLayout, expected_columns, read_layout, visibilities
 from zk.audit_links import Findings, Group, Positions, Wires, examine
 from zk.audit_permutation import Cells, disagreeing_columns, read_successors
-from zk.cost import CircuitCost, circuit_cost, load_settings
+from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.errors import ArtifactError, ZkError
 from zk.field import MODULUS, MONTGOMERY_RADIX
 from zk.types import Wiring

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zk.cost import CircuitCost, block_count
+from zk.circuit_cost import CircuitCost, block_count
 from zk.errors import ZkError
 from zk.types import Wiring
 

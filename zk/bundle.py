@@ -31,7 +31,7 @@ from zk.bundle_format import (
     parse_json,
 )
 from zk.ceremony import srs_kind
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import ArtifactError
 from zk.field import int_to_felt
 from zk.srs import check_srs_file, file_sha256

@@ -12,7 +12,7 @@ from typing import Any
 from zk.bundle import Bundle
 from zk.bundle_settings import changed_settings, options_from_settings
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import VerificationError
 from zk.srs import file_sha256
 from zk.stages import write_json

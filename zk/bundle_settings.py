@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zk.bundle_format import Manifest
-from zk.cost import circuit_cost
+from zk.circuit_cost import circuit_cost
 from zk.errors import OptionError, VerificationError
 from zk.types import CircuitOptions
 

@@ -1,179 +1,149 @@
-"""What a circuit costs, read from ezkl's settings, and a small conservative prediction of memory and time."""
+"""Seconds and bytes that proving a circuit will take, from its settings alone.
+
+:func:`predict_cost` answers with a middle value and an interval for each stage, by a :class:`~zk.cost_model.CostModel`:
+the one measured on this machine by ``python -m zk.cost calibrate`` if there is one, else the one shipped with the
+package, which holds the machine that it was measured on. Sizes of keys and proofs follow from the columns
+(:mod:`zk.columns`) and need no measurement.
+"""
 
 from __future__ import annotations
 
-import json
-import math
+import functools
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zk.errors import ArtifactError
+from zk.circuit_cost import CircuitCost, block_count, circuit_cost, public_value_count, table_rows, usable_rows
+from zk.columns import circuit_columns, proof_bytes, proving_key_bytes, verification_key_bytes
+from zk.cost_model import BYTES, SECONDS, STAGES, CostModel, Estimate, load_cost_model
 
-BLINDING_ROWS = 7
-"""Rows of each column that the prover reserves (a 2**8 circuit of 1210 rows was seen to take 5 blocks)."""
+SHIPPED = Path(__file__).with_name("cost_model.json")
+"""The default model; ``machine`` in it says what it was measured on."""
 
 MAX_BLOCKS = 8
-"""Most blocks that :func:`choose_logrows` takes freely: more were measured only with split tables, and each block adds
-about 4 KB of proof."""
-
-# Fitted with benchmarks/zk_cost.py: bytes (or seconds) are
-# base + 2**logrows * split * (per_row + per_column * columns + per_lookup * lookup_arguments).
-# Memory: six of its runs (logrows 10..15), its 16x16 generator at logrows 15 and 16, and a lone 3x3 convolution of
-# 919,552 rows at logrows 20; all within 4 %, a seventh run held out within 1 %; then raised by 5 %.
-# Seconds: five of these, timed on two slow cores shared with other work; within a factor of two, more when loaded.
-PROVE_BYTES = (4.12e7, 2531.0, 497.0, 959.0)
-SETUP_BYTES = (4.13e7, 1779.0, 404.0, 331.0)
-PROVE_SECONDS = (0.5, 9.2e-5, 0.0, 5.0e-5)
-# A table split over columns raises the degree of the lookup argument, hence the extended domain (measured 1.86, 1.83
-# and 2.51 for prove at 2, 3 and 5 parts; 1.55 or less for setup).
-_SPLIT_FACTOR, _SPLIT_STEP = 1.87, 0.22
+"""Most blocks that :func:`choose_logrows` takes freely: each adds a commitment and evaluations to the proof, some
+2 to 4 KB."""
 
 
 @dataclass(frozen=True)
-class CircuitCost:
-    """Figures of one circuit.
+class CostPrediction:
+    """What the stages of a proof will take.
 
     Attributes:
-        einsum_distinct: number of different einsums in the settings: equation together with its axis sizes. A
-            convolution is not an einsum in ezkl, and most entries are digit recompositions of range checks and rebases.
-        einsum_instances: number of entries in the settings; ezkl 23.0.5 appends one for each use, equal ones too (they
-            differ only in the printed order of their axes). This is the count that the published limits call "ops".
-        rows: rows of the dry layout, over all blocks.
-        total_assignments: cells of that layout.
-        total_const_size: number of distinct constants.
-        static_lookups: number of different lookup tables of activations.
-        range_checks: number of different range tables.
-        dynamic_lookups: number of dynamic lookups.
-        shuffles: number of shuffles.
-        einsum_column_cells: cells of Freivalds columns; anything but 0 means an unlinked tensor (:mod:`zk.audit`).
-        public_values: number of public inputs and outputs.
-        num_inner_cols: columns of one dot product.
-        logrows: height of the circuit is ``2**logrows``.
-        blocks: column blocks that the rows fill at that height.
-        columns: permutation columns that follow from the blocks.
-        lookup_arguments: tables times the columns that may look into them.
-        table_columns: columns that the longest table is split over; 1 is cheapest.
-
+        seconds: wall clock by stage: setup, witness, prove, verify.
+        peak_bytes: peak resident memory by stage.
+        pk_bytes: size of the proving key.
+        vk_bytes: size of the verification key.
+        proof_bytes: size of the proof itself.
     """
 
-    einsum_distinct: int
-    einsum_instances: int
-    rows: int
-    total_assignments: int
-    total_const_size: int
-    static_lookups: int
-    range_checks: int
-    dynamic_lookups: int
-    shuffles: int
-    einsum_column_cells: int
-    public_values: int
-    num_inner_cols: int
-    logrows: int
-    blocks: int
-    columns: int
-    lookup_arguments: int
-    table_columns: int
+    seconds: Mapping[str, Estimate]
+    peak_bytes: Mapping[str, Estimate]
+    pk_bytes: int
+    vk_bytes: int
+    proof_bytes: int
+
+    @property
+    def admission_bytes(self) -> int:
+        """Memory to have free before any stage starts: the greatest upper end of all stages."""
+        return int(max(estimate.high for estimate in self.peak_bytes.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything as plain JSON values."""
+        stages = {
+            f"{stage}_{quantity}": [estimate.low, estimate.middle, estimate.high]
+            for quantity, found in ((SECONDS, self.seconds), ("peak_bytes", self.peak_bytes))
+            for stage, estimate in found.items()
+        }
+        sizes = {"pk_bytes": self.pk_bytes, "vk_bytes": self.vk_bytes, "proof_bytes": self.proof_bytes}
+        return {**stages, **sizes, "admission_bytes": self.admission_bytes}
 
 
-def usable_rows(logrows: int) -> int:
-    """Rows of a column that a layout may fill at height ``2**logrows``."""
-    return max((1 << logrows) - BLINDING_ROWS, 1)
+@functools.cache
+def shipped_cost_model() -> CostModel:
+    """The default model, read once."""
+    return load_cost_model(SHIPPED)
 
 
-def block_count(rows: int, logrows: int) -> int:
-    """Column blocks that a layout of ``rows`` rows takes (ezkl: whole division plus one)."""
-    return rows // usable_rows(logrows) + 1
+def calibrated_path(machine_digest: str) -> Path:
+    """Where the model measured on a machine is kept: ``zkgan-search`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "zkgan-search" / f"cost-model-{machine_digest}.json"
 
 
-def load_settings(path: Path) -> dict[str, Any]:
-    """Read a settings file.
+def machine_cost_model(machine_digest: str) -> CostModel:
+    """The model measured on this machine if there is one that this version can read, else the shipped one.
 
     Raises:
-        ArtifactError: missing, not JSON, or not ezkl's settings.
-
+        ArtifactError: there is one, and it cannot be read; it is never passed over in silence.
     """
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path} must be ezkl's settings in JSON; {error}; generate it again") from error
-    if not isinstance(data, dict) or "run_args" not in data or "num_rows" not in data:
-        raise ArtifactError(f"{path} must be ezkl's settings; found other JSON; generate it again")
-    return data
+    path = calibrated_path(machine_digest)
+    return load_cost_model(path) if path.exists() else shipped_cost_model()
 
 
-def table_rows(settings: dict[str, Any]) -> int:
-    """Length of the longest lookup or range table of a circuit."""
-    low, high = settings["run_args"]["lookup_range"]
-    longest = high - low + 1 if settings["required_lookups"] else 1
-    return int(max([longest, *(high - low + 1 for low, high in settings["required_range_checks"])]))
-
-
-def public_value_count(settings: dict[str, Any]) -> int:
-    """Count the public inputs and outputs of a circuit."""
-    shapes = [math.prod(shape) for shape in settings["model_instance_shapes"]]
-    return sum(shapes)
-
-
-def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> CircuitCost:
-    """Read the cost from settings, at their own height or at another one."""
-    args = settings["run_args"]
-    height = int(args["logrows"]) if logrows is None else logrows
-    inner = int(args["num_inner_cols"])
-    einsums = settings["einsum_params"]["equations"]
-    blocks = block_count(int(settings["num_rows"]), height)
-    constants = block_count(int(settings["total_const_size"]), height)
-    tables = len(settings["required_lookups"]) + len(settings["required_range_checks"])
-    return CircuitCost(
-        einsum_distinct=len({(equation, tuple(sorted(sizes.items()))) for equation, sizes in einsums}),
-        einsum_instances=len(einsums),
-        rows=int(settings["num_rows"]),
-        total_assignments=int(settings["total_assignments"]),
-        total_const_size=int(settings["total_const_size"]),
-        static_lookups=len(settings["required_lookups"]),
-        range_checks=len(settings["required_range_checks"]),
-        dynamic_lookups=int(settings["num_dynamic_lookups"]),
-        shuffles=int(settings["num_shuffles"]),
-        einsum_column_cells=int(settings["einsum_params"]["total_einsum_col_size"]),
-        public_values=public_value_count(settings),
-        num_inner_cols=inner,
-        logrows=height,
-        blocks=blocks,
-        columns=3 * inner * blocks + constants + 1,
-        lookup_arguments=tables * inner * blocks,
-        table_columns=math.ceil(table_rows(settings) / usable_rows(height)),
+def predict_cost(cost: CircuitCost, model: CostModel | None = None) -> CostPrediction:
+    """Predict every stage of a circuit's proof; ``model`` None takes the shipped one."""
+    chosen = model or shipped_cost_model()
+    columns = circuit_columns(cost)
+    return CostPrediction(
+        seconds={stage: chosen.estimate(stage, SECONDS, cost) for stage in STAGES},
+        peak_bytes={stage: chosen.estimate(stage, BYTES, cost) for stage in STAGES},
+        pk_bytes=proving_key_bytes(columns),
+        vk_bytes=verification_key_bytes(columns),
+        proof_bytes=proof_bytes(columns),
     )
 
 
-def _linear(coefficients: tuple[float, float, float, float], cost: CircuitCost) -> float:
-    base, per_row, per_column, per_lookup = coefficients
-    split = _SPLIT_FACTOR + _SPLIT_STEP * (cost.table_columns - 2) if cost.table_columns > 1 else 1.0
-    height = split * (1 << cost.logrows)
-    return base + height * (per_row + per_column * cost.columns + per_lookup * cost.lookup_arguments)
+def predict_peak_bytes(cost: CircuitCost, model: CostModel | None = None) -> int:
+    """Memory to have free for the most demanding stage, in bytes: the upper end of its interval."""
+    return predict_cost(cost, model).admission_bytes
 
 
-def predict_peak_bytes(cost: CircuitCost) -> int:
-    """Peak resident memory of the most demanding stage (prove or setup), in bytes; meant to err on the high side."""
-    return int(max(_linear(PROVE_BYTES, cost), _linear(SETUP_BYTES, cost)))
+def predict_prove_seconds(cost: CircuitCost, model: CostModel | None = None) -> float:
+    """Wall-clock seconds of the prove stage: the middle of its interval."""
+    return predict_cost(cost, model).seconds["prove"].middle
 
 
-def predict_prove_seconds(cost: CircuitCost) -> float:
-    """Wall-clock seconds of the prove stage on the two slow cores where the constants were measured."""
-    return _linear(PROVE_SECONDS, cost)
-
-
-def choose_logrows(settings: dict[str, Any], *, min_logrows: int, max_logrows: int) -> int:
+def choose_logrows(
+    settings: dict[str, Any], *, min_logrows: int, max_logrows: int, model: CostModel | None = None
+) -> int:
     """Height with the least predicted memory; ties go to the greater.
 
     Public values fill one column, so a height below their number is never taken, unless ``max_logrows`` asks for it. A
-    table longer than a column is split, which costs more than the height saves, and beyond :data:`MAX_BLOCKS` blocks
-    the prediction is untested; such heights are considered only when ``max_logrows`` leaves no other.
+    table longer than a column is split, which costs more than the height saves; such heights, and those of more than
+    :data:`MAX_BLOCKS` blocks, are considered only when ``max_logrows`` leaves no other.
     """
+    heights = _sensible_heights(settings, min_logrows, max_logrows)
+    predicted = {height: predict_cost(circuit_cost(settings, height), model) for height in heights}
+    peaks = {
+        height: max(found.peak_bytes["setup"].middle, found.peak_bytes["prove"].middle)
+        for height, found in predicted.items()
+    }
+    return min(heights, key=lambda height: (peaks[height], -height))
+
+
+def fastest_logrows(
+    settings: dict[str, Any], *, min_logrows: int, max_logrows: int, memory_bytes: int, model: CostModel | None = None
+) -> int:
+    """Height with the least predicted proving time that needs at most ``memory_bytes``; ties go to the greater.
+
+    The heights are those of :func:`choose_logrows`, whose choice is taken where none of them needs so little.
+    """
+    heights = _sensible_heights(settings, min_logrows, max_logrows)
+    predicted = {height: predict_cost(circuit_cost(settings, height), model) for height in heights}
+    fitting = [height for height in heights if predicted[height].admission_bytes <= memory_bytes]
+    if not fitting:
+        return choose_logrows(settings, min_logrows=min_logrows, max_logrows=max_logrows, model=model)
+    return min(fitting, key=lambda height: (predicted[height].seconds["prove"].middle, -height))
+
+
+def _sensible_heights(settings: dict[str, Any], min_logrows: int, max_logrows: int) -> list[int]:
     public = public_value_count(settings)
     heights = [h for h in range(min_logrows, max_logrows + 1) if usable_rows(h) >= public] or [max_logrows]
     roomy = [height for height in heights if usable_rows(height) >= table_rows(settings)] or [max_logrows]
-    few = [height for height in roomy if block_count(int(settings["num_rows"]), height) <= MAX_BLOCKS] or [roomy[-1]]
-    return min(few, key=lambda height: (predict_peak_bytes(circuit_cost(settings, height)), -height))
+    return [height for height in roomy if block_count(int(settings["num_rows"]), height) <= MAX_BLOCKS] or [roomy[-1]]
 
 
 if __name__ == "__main__":

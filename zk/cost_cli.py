@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zk.attribution import Attribution, NodeCost, attribute_cost
-from zk.cost import predict_peak_bytes, predict_prove_seconds
+from zk.calibrate_cli import calibrate
+from zk.cost import machine_cost_model, predict_cost
+from zk.cost_model import CostModel
 from zk.errors import ZkError
+from zk.machine import this_machine
 from zk.stages import write_json
 from zk.types import Budget, CircuitOptions
 
@@ -47,14 +50,15 @@ def attribute(arguments: Sequence[str]) -> int:
     budget = Budget(int(given.memory_gib * 2**30), given.seconds)
     with tempfile.TemporaryDirectory(prefix="zk-cost-") as folder:
         found = attribute_cost(given.model, given.workdir or Path(folder), options=_options(given), budget=budget)
-    print("\n".join(report_lines(found)))
+    model = machine_cost_model(this_machine().digest)
+    print("\n".join(report_lines(found, model)))
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        write_json(given.json, report_json(found))
+        write_json(given.json, report_json(found, model))
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"attribute": attribute}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"attribute": attribute, "calibrate": calibrate}
 """Subcommands by name; each takes the arguments behind its name and gives the exit status."""
 
 
@@ -94,16 +98,12 @@ def _options(given: argparse.Namespace) -> CircuitOptions:
     )
 
 
-def report_json(found: Attribution) -> dict[str, object]:
-    """Give an attribution and its predictions as JSON values."""
-    predictions = {
-        "predicted_peak_bytes": predict_peak_bytes(found.cost),
-        "predicted_prove_seconds": predict_prove_seconds(found.cost),
-    }
-    return {**found.to_json(), **predictions}
+def report_json(found: Attribution, model: CostModel) -> dict[str, object]:
+    """Give an attribution and its predictions (low, middle, high) as JSON values."""
+    return {**found.to_json(), "predicted": predict_cost(found.cost, model).to_json()}
 
 
-def report_lines(found: Attribution) -> list[str]:
+def report_lines(found: Attribution, model: CostModel) -> list[str]:
     """Lay an attribution out as lines of at most :data:`WIDTH` characters: nodes, their sum, and predictions."""
     shown = [node for node in found.nodes if node.rows or node.lookups or node.macs]
     silent = Counter(node.op_type for node in found.nodes if node not in shown)
@@ -114,7 +114,7 @@ def report_lines(found: Attribution) -> list[str]:
     if silent:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(silent.items()))
         lines += _wrapped(f"without cost: {kinds}")
-    return [*lines, "", *_totals(found)]
+    return [*lines, "", *_totals(found, model)]
 
 
 def _cells(node: NodeCost) -> tuple[str, ...]:
@@ -154,16 +154,25 @@ def _wrapped(text: str) -> list[str]:
     return [*lines, line]
 
 
-def _totals(found: Attribution) -> list[str]:
+def _totals(found: Attribution, model: CostModel) -> list[str]:
     cost = found.cost
     ruled = sum(node.rows for node in found.nodes if node.rule is not None)
-    peak, seconds = predict_peak_bytes(cost), predict_prove_seconds(cost)
-    return [
-        f"rows                    {found.rows:,} (equal to ezkl's), {found.assignments:,} cells",
-        f"rows with a rule        {ruled:,} ({100 * ruled / max(found.rows, 1):.1f}%)",
-        f"logrows                 {cost.logrows} ({cost.blocks} blocks)",
-        f"columns                 {cost.columns}",
-        f"lookup tables           {cost.static_lookups} of activations, {cost.range_checks} of ranges",
-        f"predicted peak bytes    {peak:,} ({peak / 2**30:.2f} GiB)",
-        f"predicted prove seconds {seconds:.1f}",
+    predicted = predict_cost(cost, model)
+    lines = [
+        f"rows              {found.rows:,} (equal to ezkl's), {found.assignments:,} cells",
+        f"rows with a rule  {ruled:,} ({100 * ruled / max(found.rows, 1):.1f}%)",
+        f"logrows           {cost.logrows} ({cost.blocks} blocks)",
+        f"columns           {cost.columns}",
+        f"lookup tables     {cost.static_lookups} of activations, {cost.range_checks} of ranges",
+        f"sizes             proving key {predicted.pk_bytes:,} bytes, verification key {predicted.vk_bytes:,}, "
+        f"proof {predicted.proof_bytes:,}",
+        "",
+        f"{'predicted':<17} {'seconds':>9} {'from':>9} {'to':>9}   {'peak GiB':>9} {'from':>9} {'to':>9}",
     ]
+    for stage, seconds in predicted.seconds.items():
+        memory = predicted.peak_bytes[stage]
+        times = " ".join(f"{value:>9.2f}" for value in (seconds.middle, seconds.low, seconds.high))
+        sizes = " ".join(f"{value / 2**30:>9.2f}" for value in (memory.middle, memory.low, memory.high))
+        lines.append(f"{stage:<17} {times}   {sizes}")
+    machine = model.machine
+    return [*lines, f"measured on {machine.processor}, {machine.cores} cores, ezkl {machine.ezkl}"]

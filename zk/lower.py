@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx
 
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import LoweringError, ZkError
 from zk.lowering import RULES, Lowering, lower
 from zk.lowering.engine import CostFunction

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.simulation.compiled import CompiledGraph, Node, read_graph
 from zk.simulation.errors import SimulationError
 from zk.simulation.exact import round_half_away, settle

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 from zk.child import run_in_child
-from zk.cost import choose_logrows, load_settings
+from zk.circuit_cost import load_settings
+from zk.cost import choose_logrows
 from zk.errors import ZkError
 from zk.srs import publish_once, srs_path
 from zk.types import Budget, CircuitOptions, Outcome, StageResult

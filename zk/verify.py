@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import ArtifactError, VerificationError
 from zk.field import MODULUS, felt_to_int, int_to_felt
 from zk.types import Budget, Outcome, StageResult

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from search.headline import HEADLINE_SCORES
 from search.page import circuit_lines, markdown_table, proof_lines, write_page
 
 ROW: dict[str, Any] = {
@@ -19,16 +20,21 @@ PROVED = {
     "proof.tampered_rejected": "true", "proof.prove_seconds": 12.5, "proof.prove_peak_rss_bytes": 2.0**31,
     "proof.proof_bytes": 7488.0,
 }  # fmt: skip
+OF_CIRCUIT = {f"circuit_{name}": 0.5 for name in HEADLINE_SCORES} | {"planned_rows": 999, "plan": "lowered"}
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
+    return make_session(tmp_path, PROVED)
+
+
+def make_session(tmp_path: Path, member: dict[str, Any]) -> Path:
     folder = tmp_path / "session"
     candidate = tmp_path / "candidate"
     folder.mkdir()
     candidate.mkdir()
     Image.new("RGB", (2, 2)).save(candidate / "samples.png")
-    row = {**PROVED, "folder": str(candidate)}
+    row = {**member, "folder": str(candidate)}
     summary = {
         "trials": [row, {"trial": 4, "state": "infeasible", "front": False, "reason": "over | the limit"}],
         "front": [row],
@@ -53,7 +59,9 @@ def test_a_page_shows_the_summary_and_no_private_path(session: Path, tmp_path: P
     assert page.startswith("# My study\n")
     assert "python -m search study.trials=2 dataset.root=FOLDER" in page
     assert "commit 0123456789ab with changes" in page
-    assert "| 3 | mlp | 8-4 | 0.625 |" in page
+    assert "| trial | family | widths | accuracy | arithmetic | float_accuracy | einsum_operations |" in page
+    assert "| 3 | mlp | 8-4 | 0.625 | float | 0.625 |" in page
+    assert "Trial 3 shows float scores: its circuit's images were not scored" in page
     assert "Trial 3 counts as proved" in page
     assert "| prove | 12.5 | 2 |" in page
     assert "over \\| the limit" in page
@@ -64,14 +72,30 @@ def test_a_page_shows_the_summary_and_no_private_path(session: Path, tmp_path: P
     assert (tmp_path / "out" / "study.png").exists()
 
 
+def test_the_front_shows_the_circuit_s_scores_and_all_trials_float_ones(tmp_path: Path) -> None:
+    write_page(make_session(tmp_path, {**PROVED, **OF_CIRCUIT}), tmp_path / "study", "My study")
+    page = (tmp_path / "study.md").read_text()
+    assert "| 3 | mlp | 8-4 | 0.5 | 0.5 | 0.5 | 0.5 | 0.5 | circuit | 0.625 |" in page
+    assert "shows float scores" not in page
+    front, trials = page.split("## All trials")
+    assert "Scores are of the float generators" in trials
+    assert "| trial | state | front | family | widths | float_accuracy |" in trials
+    assert "| 3 | scored | yes | mlp | 8-4 | 0.625 |" in trials
+    stored = json.loads((tmp_path / "study.json").read_text())
+    row = stored["front"][0]
+    assert (row["headline_accuracy"], row["headline_arithmetic"], row["accuracy"]) == (0.5, "circuit", 0.625)
+    assert "headline_accuracy" not in stored["trials"][0]
+
+
 def test_circuits_have_a_section_where_there_are_some(session: Path, tmp_path: Path) -> None:
     assert circuit_lines([ROW]) == []
-    planned = {**ROW, "planned_rows": 999, "circuit_accuracy": 0.5, "plan": "lowered"}
-    assert "| 3 | 999 | 0.5 | lowered |" in "\n".join(circuit_lines([planned]))
+    assert "| 3 | 999 | lowered |" in "\n".join(circuit_lines([{**ROW, **OF_CIRCUIT}]))
+    refused = {**ROW, "circuit_failure": "no | layout"}
+    assert "| 3 | no \\| layout |" in "\n".join(circuit_lines([refused]))
     write_page(session, tmp_path / "study", "My study", "Trials ran earlier.")
     page = (tmp_path / "study.md").read_text()
     assert "Trials ran earlier." in page
-    assert "own images" not in page
+    assert "## The circuits" not in page
 
 
 def test_a_proof_that_does_not_count_is_said_so() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from search.files import write_text
 from search.front import to_csv
+from search.headline import HEADLINE_SCORES, with_headline
 from search.objectives import Objective
 from search.pictures import GRID_COLUMNS, image_grid, save_class_grid
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
@@ -74,6 +75,8 @@ def test_plots_show_scored_trials_only() -> None:
     (trace,) = pareto_figure(rows, OBJECTIVES).data
     assert (list(trace.y), list(trace.x)) == ([0.5, 0.25], [0.1, 0.2])
     assert list(trace.marker.symbol) == ["circle", "circle-open"]
+    assert "float scores" in pareto_figure(rows, OBJECTIVES).layout.title.text
+    assert "float scores" in parallel_figure(rows, OBJECTIVES).layout.title.text
     (lines,) = parallel_figure(rows, OBJECTIVES).data
     assert [dimension.label for dimension in lines.dimensions] == ["accuracy", "diversity", "is", "rows"]
     assert list(hypervolume_figure([0.1, 0.3]).data[0].y) == [0.1, 0.3]
@@ -85,8 +88,8 @@ def content(tmp_path: Path, **changes: object) -> ReportContent:
     values: dict[str, object] = {
         "title": "a <b> study",
         "facts": {"dataset": "x & y"},
-        "front": [row(1, 0.5, front=True)],
-        "columns": ("trial", "accuracy", "absent"),
+        "front": [with_headline(row(1, 0.5, front=True))],
+        "columns": ("trial", "headline_accuracy", "headline_arithmetic", "accuracy", "absent"),
         "pictures": {1: picture},
         "figures": [hypervolume_figure([1.0])],
         "proof": ["Nothing was proved."],
@@ -102,9 +105,22 @@ def test_the_report_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None
     assert "<b> study" not in page
     assert page.count("<img ") == 1
     assert 'src="http' not in page
-    assert "<th>accuracy</th>" in page
+    assert "<th>accuracy</th><th>arithmetic</th><th>float_accuracy</th>" in page
     assert "absent" not in page
     assert '<p class="bad"><strong>Nothing was proved.' in page
+
+
+def test_the_report_shows_the_circuit_s_scores_or_says_why_not(tmp_path: Path) -> None:
+    circuit = {f"circuit_{name}": 0.375 for name in HEADLINE_SCORES}
+    page = render_report(content(tmp_path, front=[with_headline({**row(1, 0.5, front=True), **circuit})]))
+    assert "<td>1</td><td>0.375</td><td>circuit</td><td>0.5</td>" in page
+    assert "one row per class; circuit accuracy 0.375" in page
+    assert "shows float scores" not in page
+    refused = with_headline({**row(1, 0.5, front=True), **circuit, "circuit_failure": "a < b"})
+    page = render_report(content(tmp_path, front=[refused]))
+    assert "<td>1</td><td>0.5</td><td>float</td><td>0.5</td>" in page
+    assert "one row per class; float accuracy 0.5" in page
+    assert "Trial 1 shows float scores: a &lt; b" in page
 
 
 def test_the_report_of_a_proof_shows_the_proved_image(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The whole application, as a user starts it."""
 
+import csv
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
+
+from search.headline import HEADLINE_SCORES
 
 # Raised inside mlflow's and alembic's own code, here where the record is read back.
 pytestmark = [
@@ -41,7 +44,10 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
     assert "browse the trials: make ui" in printed
 
     report = next(tmp_path.glob("mlruns/sessions/*/*/report.html"))
-    assert report.read_text(encoding="utf-8").count("<img ") >= 2
+    page = report.read_text(encoding="utf-8")
+    assert page.count("<img ") >= 2
+    assert "<th>accuracy</th><th>judge_accuracy</th>" in page
+    assert "<th>arithmetic</th><th>float_accuracy</th>" in page
     summary = json.loads((report.parent / "summary.json").read_text())
     scored = [row for row in summary["trials"] if row["state"] == "scored"]
     assert len(scored) == 2
@@ -56,6 +62,13 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
         assert 0 < row["circuit_mean_abs_error"] <= 0.02
         assert row["planned_rows"] <= row["rows"]
         assert row["circuit_refused_share"] == 0
+        assert row["headline_arithmetic"] == "circuit"
+        assert all(row[f"headline_{name}"] == row[f"circuit_{name}"] for name in HEADLINE_SCORES)
+    shown = [row["headline_accuracy"] for row in summary["front"]]
+    assert shown == sorted(shown, reverse=True)
+    with (report.parent / "front.csv").open(newline="") as stream:
+        assert [float(row["headline_accuracy"]) for row in csv.DictReader(stream)] == shown
+    assert all("headline_accuracy" not in row for row in summary["trials"])
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (experiment,) = (e for e in client.search_experiments() if e.name == "digits")
@@ -64,6 +77,9 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
     children = [run for run in runs if run.data.tags["role"] == "trial"]
     assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in children)
     assert {run.data.tags["proof.wiring"] for run in children} <= {"linked", "unchecked"}
+    members = {str(row["trial"]): row["headline_accuracy"] for row in summary["front"]}
+    tagged = [run for run in children if run.data.tags.get("headline.arithmetic") == "circuit"]
+    assert {run.data.tags["trial"]: run.data.metrics["headline.accuracy"] for run in tagged} == members
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"report.html", "front.csv", "plots"}
     assert {item.path for item in client.list_artifacts(children[0].info.run_id)} >= {"samples.png", "circuit"}
 

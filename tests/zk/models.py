@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.stages import write_json
 from zk.types import CircuitOptions
 

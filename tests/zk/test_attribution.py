@@ -22,7 +22,7 @@ from zk.attribution_graph import cut_points, model_graph, prefix_model
 from zk.attribution_rules import helpful_rules
 from zk.attribution_shapes import load_model
 from zk.attribution_work import wasted_multiply_accumulates
-from zk.cost import load_settings, public_value_count
+from zk.circuit_cost import load_settings, public_value_count
 from zk.errors import ArtifactError, BackendError, ZkError
 from zk.export import export_onnx, run_onnx
 from zk.lowering import RULES, Graph

@@ -9,7 +9,7 @@ from models import edit_settings
 
 from zk.audit import WiringReport, audit_to_json, audit_wiring
 from zk.audit_links import Group
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.types import Wiring
 
 

@@ -15,7 +15,7 @@ from zk.audit import EXIT_STATUS, audit_wiring, main
 from zk.audit_key import open_proving_key
 from zk.audit_layout import Layout, read_layout
 from zk.audit_permutation import read_successors
-from zk.cost import circuit_cost, load_settings
+from zk.circuit_cost import circuit_cost, load_settings
 from zk.errors import ArtifactError
 from zk.types import Wiring
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from zk.audit_key import ProvingKey, open_proving_key
 from zk.audit_layout import Layout, UnknownLayout, expected_columns, read_layout
-from zk.cost import circuit_cost, load_settings
+from zk.circuit_cost import circuit_cost, load_settings
 from zk.types import Wiring
 
 

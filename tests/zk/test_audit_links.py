@@ -11,7 +11,7 @@ from zk.audit_key import open_proving_key
 from zk.audit_layout import Gate, Layout, read_layout
 from zk.audit_links import Findings, Wires, examine
 from zk.audit_permutation import cycle_labels, read_successors
-from zk.cost import circuit_cost, load_settings
+from zk.circuit_cost import circuit_cost, load_settings
 from zk.types import Wiring
 
 ROWS = 8

@@ -61,7 +61,6 @@ def test_a_proof_that_counts_is_written(folder: Path, tmp_path: Path, capsys: py
     [
         (["--memory-gb", "0.001"], "out_of_memory", "settings"),
         (["--seconds", "0.01"], "timed_out", "settings"),
-        (["--param-scale", "6"], "refused", "calibrate"),
     ],
 )
 def test_a_stage_that_fails_is_an_outcome(

@@ -11,7 +11,9 @@ from torch import nn
 from zk.errors import OptionError
 from zk.export import export_onnx
 from zk.pipeline import prove_sample
-from zk.planner import ABSOLUTE, LOWERED, NEVER_REBASE, Plan, PlanGoal, format_plan, plan_circuit, untrained_layouts
+from zk.plan import Plan, PlanGoal, format_plan
+from zk.plan_forms import ABSOLUTE, DEFERRED, LOWERED, NEVER_REBASE, untrained_layouts
+from zk.planner import plan_circuit
 from zk.types import Budget, CircuitOptions
 
 BUDGET = Budget(4 << 30, 120.0)
@@ -52,8 +54,10 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 def test_without_tables_the_scale_grows(plan: Plan) -> None:
     assert plan.best is not None
-    assert (plan.best.form, plan.best.options.scale_rebase_multiplier) == (ABSOLUTE, NEVER_REBASE)
-    rows = {(found.form, found.options.scale_rebase_multiplier): found.cost.rows for found in plan.candidates}
+    growing = {found.form for found in plan.candidates if found.options.scale_rebase_multiplier == NEVER_REBASE}
+    assert plan.best.form in growing | {f"{DEFERRED}-3"}  # two layers: no third product to divide after
+    default = [found for found in plan.candidates if found.options.num_inner_cols == 2]
+    rows = {(found.form, found.options.scale_rebase_multiplier): found.cost.rows for found in default}
     assert rows[LOWERED, 1] > 1.2 * rows[ABSOLUTE, NEVER_REBASE]
 
 
@@ -79,9 +83,24 @@ def test_the_choice_is_proved_as_planned(plan: Plan, tmp_path: Path) -> None:
 def test_tables_keep_the_scale_low(tmp_path: Path) -> None:
     plan = planned(Convolutional(tanh=True), tmp_path)
     assert plan.best is not None
-    assert plan.best.options.scale_rebase_multiplier < NEVER_REBASE
+    assert plan.best.form == DEFERRED  # one division before the table
     low, high = plan.best.options.lookup_range
-    assert low < -10 < 10 < high
+    assert -200 < low < -10 < 10 < high < 200
+    inputs = (torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(3)),)
+    run = prove_sample(
+        plan.onnx_path, inputs, tmp_path / "run", options=plan.best.options, budget=BUDGET, srs_dir=tmp_path / "srs"
+    )
+    assert run.counts_as_proved
+    assert run.fidelity.mean_abs_error <= 2 * plan.best.fidelity.mean_abs_error
+
+
+def test_inner_columns_change_the_layout_alone(plan: Plan) -> None:
+    """The best forms are tried with one and three inner columns: other rows, the same outputs."""
+    best = [found for found in plan.candidates if found.form == ABSOLUTE and found.options.scale_rebase_multiplier > 2]
+    assert {found.options.num_inner_cols for found in best} == {1, 2, 3}
+    assert len({found.fidelity.mean_abs_error for found in best}) == 1
+    rows = {found.options.num_inner_cols: found.cost.rows for found in best}
+    assert rows[1] > rows[2] > rows[3]
 
 
 def test_a_goal_that_nothing_meets_is_said(tmp_path: Path) -> None:
@@ -98,11 +117,12 @@ def test_finer_weights_lie_nearer(tmp_path: Path) -> None:
 
 def test_layouts_before_training(tmp_path: Path) -> None:
     direct, grown = untrained_layouts(exported(Convolutional(), tmp_path), tmp_path / "a", BASE)
-    assert (direct.options, grown.options.scale_rebase_multiplier) == (BASE, NEVER_REBASE)
+    assert dataclasses.replace(direct.options, lookup_range=BASE.lookup_range) == BASE
+    assert direct.options.lookup_range == (-(16 << 7), 16 << 7)
+    assert grown.options.scale_rebase_multiplier == NEVER_REBASE
     assert {node.op_type for node in onnx.load(str(grown.onnx_path)).graph.node} & {"Relu", "ConvTranspose"} == set()
-    assert [layout.name for layout in untrained_layouts(exported(Convolutional(True), tmp_path), tmp_path, BASE)] == [
-        "direct"
-    ]
+    direct, deferred = untrained_layouts(exported(Convolutional(True), tmp_path), tmp_path, BASE)
+    assert (direct.name, deferred.name, deferred.options.param_scale_bits) == ("direct", DEFERRED, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from simulate_models import GENERATOR_SHAPES, GENERATORS, OPERATORS, A, Shapes, 
 from torch import Tensor
 
 from zk.child import run_in_child
-from zk.cost import load_settings
+from zk.circuit_cost import load_settings
 from zk.errors import ZkError
 from zk.export import export_onnx
 from zk.simulate import IntegerCircuit, SimulationError, load_circuit, read_circuit

@@ -129,6 +129,26 @@ class Graph:
             new.append(onnx.helper.make_node("Identity", [value], [target], name=self._fresh("identity")))
         self.nodes[position : position + 1] = new
 
+    def insert_before(self, node: onnx.NodeProto) -> None:
+        """Put the nodes that were emitted in front of ``node``."""
+        position = next(index for index, other in enumerate(self.nodes) if other is node)
+        self.nodes[position:position], self._pending = self._pending, []
+
+    def insert_after(self, node: onnx.NodeProto, renamed: str, value: str) -> None:
+        """Put the nodes that were emitted behind ``node``: they read its output as ``renamed``, others what they make.
+
+        ``value`` is the name of the emitted value that takes over the name of the output.
+        """
+        position = next(index for index, other in enumerate(self.nodes) if other is node)
+        target = node.output[0]
+        self._shapes[renamed] = self.shape(target)
+        _rename(node.output, target, renamed)
+        new, self._pending = self._pending, []
+        for other in new:
+            _rename(other.output, value, target)
+            _rename(other.input, value, target)
+        self.nodes[position + 1 : position + 1] = new
+
     def make_constant(self, node: onnx.NodeProto, value: Array) -> None:
         """Put a constant in the place of a node with one output."""
         self._constants[node.output[0]] = value

@@ -1,0 +1,135 @@
+"""What a circuit costs, read from ezkl's settings."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zk.errors import ArtifactError
+
+BLINDING_ROWS = 7
+"""Rows of each column that the prover reserves (a 2**8 circuit of 1210 rows was seen to take 5 blocks)."""
+
+
+@dataclass(frozen=True)
+class CircuitCost:
+    """Figures of one circuit.
+
+    Attributes:
+        einsum_distinct: number of different einsums in the settings: equation together with its axis sizes. A
+            convolution is not an einsum in ezkl, and most entries are digit recompositions of range checks and rebases.
+        einsum_instances: number of entries in the settings; ezkl 23.0.5 appends one for each use, equal ones too (they
+            differ only in the printed order of their axes). This is the count that the published limits call "ops".
+        rows: rows of the dry layout, over all blocks.
+        total_assignments: cells of that layout.
+        total_const_size: number of distinct constants.
+        static_lookups: number of different lookup tables of activations.
+        range_checks: number of different range tables.
+        dynamic_lookups: number of dynamic lookups.
+        shuffles: number of shuffles.
+        einsum_column_cells: cells of Freivalds columns; anything but 0 means an unlinked tensor (:mod:`zk.audit`).
+        public_values: number of public inputs and outputs.
+        num_inner_cols: columns of one dot product.
+        logrows: height of the circuit is ``2**logrows``.
+        blocks: column blocks that the rows fill at that height.
+        columns: permutation columns that follow from the blocks.
+        lookup_arguments: tables times the columns that may look into them.
+        table_columns: columns that the longest table is split over; 1 is cheapest.
+        shuffle_column_cells: cells of the columns of shuffles.
+        dynamic_column_cells: cells of the columns of dynamic lookups.
+
+    """
+
+    einsum_distinct: int
+    einsum_instances: int
+    rows: int
+    total_assignments: int
+    total_const_size: int
+    static_lookups: int
+    range_checks: int
+    dynamic_lookups: int
+    shuffles: int
+    einsum_column_cells: int
+    public_values: int
+    num_inner_cols: int
+    logrows: int
+    blocks: int
+    columns: int
+    lookup_arguments: int
+    table_columns: int
+    shuffle_column_cells: int = 0
+    dynamic_column_cells: int = 0
+
+
+def usable_rows(logrows: int) -> int:
+    """Rows of a column that a layout may fill at height ``2**logrows``."""
+    return max((1 << logrows) - BLINDING_ROWS, 1)
+
+
+def block_count(rows: int, logrows: int) -> int:
+    """Column blocks that a layout of ``rows`` rows takes (ezkl: whole division plus one)."""
+    return rows // usable_rows(logrows) + 1
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """Read a settings file.
+
+    Raises:
+        ArtifactError: missing, not JSON, or not ezkl's settings.
+
+    """
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} must be ezkl's settings in JSON; {error}; generate it again") from error
+    if not isinstance(data, dict) or "run_args" not in data or "num_rows" not in data:
+        raise ArtifactError(f"{path} must be ezkl's settings; found other JSON; generate it again")
+    return data
+
+
+def table_rows(settings: dict[str, Any]) -> int:
+    """Length of the longest lookup or range table of a circuit."""
+    low, high = settings["run_args"]["lookup_range"]
+    longest = high - low + 1 if settings["required_lookups"] else 1
+    return int(max([longest, *(high - low + 1 for low, high in settings["required_range_checks"])]))
+
+
+def public_value_count(settings: dict[str, Any]) -> int:
+    """Count the public inputs and outputs of a circuit."""
+    shapes = [math.prod(shape) for shape in settings["model_instance_shapes"]]
+    return sum(shapes)
+
+
+def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> CircuitCost:
+    """Read the cost from settings, at their own height or at another one."""
+    args = settings["run_args"]
+    height = int(args["logrows"]) if logrows is None else logrows
+    inner = int(args["num_inner_cols"])
+    einsums = settings["einsum_params"]["equations"]
+    blocks = block_count(int(settings["num_rows"]), height)
+    constants = block_count(int(settings["total_const_size"]), height)
+    tables = len(settings["required_lookups"]) + len(settings["required_range_checks"])
+    return CircuitCost(
+        einsum_distinct=len({(equation, tuple(sorted(sizes.items()))) for equation, sizes in einsums}),
+        einsum_instances=len(einsums),
+        rows=int(settings["num_rows"]),
+        total_assignments=int(settings["total_assignments"]),
+        total_const_size=int(settings["total_const_size"]),
+        static_lookups=len(settings["required_lookups"]),
+        range_checks=len(settings["required_range_checks"]),
+        dynamic_lookups=int(settings["num_dynamic_lookups"]),
+        shuffles=int(settings["num_shuffles"]),
+        einsum_column_cells=int(settings["einsum_params"]["total_einsum_col_size"]),
+        public_values=public_value_count(settings),
+        num_inner_cols=inner,
+        logrows=height,
+        blocks=blocks,
+        columns=3 * inner * blocks + constants + 1,
+        lookup_arguments=tables * inner * blocks,
+        table_columns=math.ceil(table_rows(settings) / usable_rows(height)),
+        shuffle_column_cells=int(settings.get("total_shuffle_col_size", 0)),
+        dynamic_column_cells=int(settings.get("total_dynamic_col_size", 0)),
+    )
