@@ -136,6 +136,7 @@ def measure(
     row: dict[str, Any] = {
         "rows": cost.rows,
         "rebase_multiplier": options.scale_rebase_multiplier,
+        "inner_columns": cost.num_inner_cols,
         "logrows": cost.logrows,
         "columns": cost.columns,
         "predicted_peak_bytes": predicted,
@@ -204,6 +205,8 @@ def compare(name: str, folder: Path, budget: Budget) -> dict[str, Any]:
         )
     if "stock_rows" in row and "ours_rows" in row:
         row["rows_ratio"] = row["stock_rows"] / row["ours_rows"]
+        # A row of three inner columns holds what three rows of one do.
+        row["rows_ratio_at_equal_width"] = row["rows_ratio"] * row["stock_inner_columns"] / row["ours_inner_columns"]
     return row
 
 

@@ -35,14 +35,16 @@ def ratio_table(rows: list[dict[str, Any]]) -> list[str]:
     """One line a model: rows, seconds and memory of both sides and their ratios."""
     heads = [
         "model",
-        *("rows stock", "ours", "ratio"),
+        *("rows stock (2 inner columns)", "ours (inner columns)", "ratio at equal width"),
         *("prove s stock", "ours", "ratio"),
         *("peak GiB stock", "ours"),
     ]
     heads += ["wiring stock", "ours"]
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in rows:
-        cells = [row["model"], _count(row, "stock_rows"), _count(row, "ours_rows"), _ratio(row, "rows")]
+        ours = f"{_count(row, 'ours_rows')} ({row.get('ours_inner_columns', '-')})"
+        ratio = row.get("rows_ratio_at_equal_width")
+        cells = [row["model"], _count(row, "stock_rows"), ours, f"{ratio:.1f}" if ratio else "-"]
         cells += [_seconds(row, side) for side in SIDES] + [_ratio(row, "prove_seconds")]
         cells += [_peak(row, side) for side in SIDES] + [row.get(f"{side}_wiring", "-") for side in SIDES]
         lines.append(f"| {' | '.join(cells)} |")

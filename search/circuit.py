@@ -21,7 +21,7 @@ from zk.export import OnnxExport, export_onnx
 from zk.pipeline import CircuitMeasurement, measure_circuit
 from zk.plan_forms import untrained_layouts
 from zk.simulate import read_circuit
-from zk.types import Budget, CircuitOptions, Outcome
+from zk.types import Budget, CircuitOptions
 
 NETWORK_NAME = "network.onnx"
 INPUT_NAMES = ("latent", "one_hot")
@@ -83,27 +83,27 @@ def measure_spec(
         }
     except ZkError as error:
         return CircuitFigures(metrics, False, str(error))
-    name = min(drafts, key=lambda layout: _order(drafts[layout], model))
-    measured = drafts[name]
+    reasons = {name: _failure(draft, folder / name) for name, draft in drafts.items()}
+    name = min(drafts, key=lambda layout: (reasons[layout] != "", _seconds(drafts[layout], model)))
+    measured, reason = drafts[name], reasons[name]
     if measured.cost is not None:
         metrics |= cost_metrics(measured.cost, model)
     metrics["circuit_seconds"] = sum(stage.wall_seconds for draft in drafts.values() for stage in draft.stages)
-    failed = [stage for stage in measured.stages if not stage.ok]
-    reason = "; ".join(f"{stage.stage} {stage.outcome}: {stage.message}" for stage in failed)
-    if not failed:
-        reason = simulation_refusal(folder / name)
-    figures = CircuitFigures(metrics, measured.outcome is Outcome.OK and not reason, reason)
+    figures = CircuitFigures(metrics, reason == "", reason)
     write_text(
         folder / "figures.json", json.dumps({"compiled": figures.compiled, "reason": reason, "metrics": metrics})
     )
     return figures
 
 
-def simulation_refusal(folder: Path) -> str:
-    """Say why the circuit compiled in ``folder`` cannot be simulated; empty if it can.
+def _failure(draft: CircuitMeasurement, folder: Path) -> str:
+    """Say why the layout in ``folder`` did not compile, or cannot be simulated; empty if it did and can.
 
     What cannot be simulated, or what EZKL computes wrongly, could be neither planned nor scored after its training.
     """
+    failed = [stage for stage in draft.stages if not stage.ok]
+    if failed:
+        return "; ".join(f"{stage.stage} {stage.outcome}: {stage.message}" for stage in failed)
     try:
         read_circuit(folder / COMPILED_NAME, load_settings(folder / SETTINGS_NAME))
     except ZkError as error:
@@ -111,10 +111,8 @@ def simulation_refusal(folder: Path) -> str:
     return ""
 
 
-def _order(draft: CircuitMeasurement, model: CostModel | None) -> tuple[bool, float]:
-    """Compiled ones first, then by predicted proving time."""
-    seconds = predict_prove_seconds(draft.cost, model) if draft.cost is not None else float("inf")
-    return draft.outcome is not Outcome.OK, seconds
+def _seconds(draft: CircuitMeasurement, model: CostModel | None) -> float:
+    return predict_prove_seconds(draft.cost, model) if draft.cost is not None else float("inf")
 
 
 def cost_metrics(cost: CircuitCost, model: CostModel | None = None) -> dict[str, float]:

@@ -120,9 +120,9 @@ def circuit_scores(
     """Score the circuit's images as the float generator's were scored: same number, seed and networks.
 
     Returns:
-        The scores of :data:`search.headline.HEADLINE_SCORES`, the distance from the float images (PSNR in dB, absolute errors on
-        [-1, 1]), the share of images that the classifier labels alike, and the share that the circuit would refuse,
-        each with the prefix ``circuit_``.
+        The scores of :data:`search.headline.HEADLINE_SCORES`, the distance from the float images (PSNR in dB, absolute
+        errors on [-1, 1]), the share of images that the classifier labels alike, and the share that the circuit would
+        refuse, each with the prefix ``circuit_``.
     """
     labels = balanced_labels(reference.samples, spec.num_classes)
     sampler = CircuitSampler(circuit, spec, seed=seed)

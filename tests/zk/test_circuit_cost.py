@@ -58,6 +58,9 @@ def test_figures_that_are_only_copied() -> None:
     cost = circuit_cost(changed)
     assert (cost.dynamic_lookups, cost.shuffles, cost.einsum_column_cells) == (3, 5, 7)
     assert (cost.einsum_distinct, cost.einsum_instances) == (0, 0)
+    assert (cost.shuffle_column_cells, cost.dynamic_column_cells) == (0, 0)
+    cost = circuit_cost({**changed, "total_shuffle_col_size": 11, "total_dynamic_col_size": 13})
+    assert (cost.shuffle_column_cells, cost.dynamic_column_cells) == (11, 13)
 
 
 @pytest.mark.parametrize(

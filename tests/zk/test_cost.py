@@ -62,8 +62,10 @@ TALLER_IS_WORSE = model_of(prove_bytes=("height_extended", 1.0))
 TALLER_IS_FASTER = model_of(prove_bytes=("height_extended", 1.0), prove_seconds=("columns", 1.0))
 
 
-def bytes_at(settings: dict[str, Any], logrows: int, model: CostModel) -> int:
-    return predict_peak_bytes(circuit_cost(settings, logrows), model)
+def memory_at(circuit: dict[str, Any], logrows: int, model: CostModel) -> float:
+    """What heights are compared by: the middle of the stage that needs most, of the two that take long."""
+    found = predict_cost(circuit_cost(circuit, logrows), model).peak_bytes
+    return max(found["setup"].middle, found["prove"].middle)
 
 
 # Predictions
@@ -245,7 +247,7 @@ def test_height_leaves_room_for_the_tables_and_is_least_in_memory(rows: int) -> 
     assert usable_rows(chosen) >= table_rows(circuit)
     assert block_count(rows, chosen) <= MAX_BLOCKS
     allowed = [k for k in range(15, 21) if block_count(rows, k) <= MAX_BLOCKS]
-    peaks = {k: bytes_at(circuit, k, shipped_cost_model()) for k in allowed}
+    peaks = {k: memory_at(circuit, k, shipped_cost_model()) for k in allowed}
     assert peaks[chosen] == min(peaks.values())
 
 
@@ -255,6 +257,8 @@ def test_height_leaves_room_for_the_tables_and_is_least_in_memory(rows: int) -> 
         (57_190, 10, 20, 15, 20),  # 16,384 rows of the longest table do not fit into 2**14
         (57_190, 17, 18, 17, 18),
         (600_000, 10, 20, 17, 20),  # 19 blocks at 2**15, 10 at 2**16, 5 at 2**17
+        (8 * (2**17 - 7) - 1, 10, 20, 17, 20),  # 8 blocks at 2**17
+        (8 * (2**17 - 7), 10, 20, 18, 20),  # 9
         (57_190, 10, 13, 13, 13),  # nothing holds the tables
         (10**7, 10, 17, 17, 17),  # nothing holds so few blocks
         (57_190, 16, 16, 16, 16),
@@ -284,6 +288,14 @@ def test_the_stage_that_needs_most_decides_the_height(weight: float, expected: i
     """Rows times lookups are 393,216 at 2**15 (two blocks) and at 2**16 (one); the extended domain has 2**17, 2**18."""
     model = model_of(prove_bytes=("height_extended", 1.0), setup_bytes=("lookups", weight))
     assert choose_logrows(with_rows(57_190), min_logrows=10, max_logrows=20, model=model) == expected
+
+
+def test_neither_the_width_of_an_interval_nor_short_stages_decide_the_height() -> None:
+    """As above: the setup alone would take 2**16, the proof alone 2**15."""
+    model = model_of(prove_bytes=("height_extended", 1.0), setup_bytes=("lookups", 0.5), witness_bytes=("bitmaps", 1e9))
+    setup = dataclasses.replace(model.fits["setup bytes"], spread=10.0)
+    model = dataclasses.replace(model, fits={**model.fits, "setup bytes": setup})
+    assert choose_logrows(with_rows(57_190), min_logrows=10, max_logrows=20, model=model) == 15
 
 
 def test_the_fastest_height_that_fits() -> None:
@@ -329,9 +341,8 @@ def test_chosen_heights_agree_with_a_naive_search(
     allowed = [k for k in allowed if costs[k].table_columns == 1] or [high]
     allowed = [k for k in allowed if costs[k].blocks <= MAX_BLOCKS] or [allowed[-1]]
     predicted = {k: predict_cost(costs[k], model) for k in allowed}
-    cheapest = max(
-        k for k in allowed if predicted[k].admission_bytes == min(p.admission_bytes for p in predicted.values())
-    )
+    needed = {k: memory_at(found, k, model) for k in allowed}
+    cheapest = max(k for k in allowed if needed[k] == min(needed.values()))
     assert choose_logrows(found, min_logrows=low, max_logrows=high, model=model) == cheapest
     fitting = {k: p.seconds["prove"].middle for k, p in predicted.items() if p.admission_bytes <= memory}
     fastest = max(k for k in fitting if fitting[k] == min(fitting.values())) if fitting else cheapest
