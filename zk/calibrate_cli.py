@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from zk.calibration import calibrate_machine
 from zk.cost import calibrated_path
 from zk.cost_model import TERMS, CostModel, CostSample, save_cost_model
+from zk.errors import OptionError
 from zk.machine import this_machine
 from zk.types import Budget
 
@@ -25,7 +27,10 @@ def calibrate(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     machine = this_machine()
     target = given.out or calibrated_path(machine.digest)
+    if not (math.isfinite(given.memory_gib) and math.isfinite(given.seconds)):
+        raise OptionError(f"limits must be finite; got {given.memory_gib} GiB and {given.seconds} s")
     budget = Budget(int(given.memory_gib * 2**30), given.seconds)
+    _check_writable(target)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="zk-calibrate-") as folder:
         model, samples = calibrate_machine(machine, Path(folder), given.srs_dir, budget=budget)
@@ -36,6 +41,18 @@ def calibrate(arguments: Sequence[str]) -> int:
     )
     print(f"stored in {target}")
     return 0
+
+
+def _check_writable(target: Path) -> None:
+    """Fail before the measuring, not after it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OptionError(f"{target} must be writable; {error}; give another --out") from error
+    if target.is_dir():
+        raise OptionError(f"{target} must be a file; it is a folder; give another --out")
 
 
 def calibration_lines(model: CostModel, samples: Sequence[CostSample]) -> list[str]:

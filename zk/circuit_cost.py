@@ -40,6 +40,8 @@ class CircuitCost:
         table_columns: columns that the longest table is split over; 1 is cheapest.
         shuffle_column_cells: cells of the columns of shuffles.
         dynamic_column_cells: cells of the columns of dynamic lookups.
+        table_parts: for each table, those of lookups first, the columns that it is split over; empty where only the
+            longest is known.
 
     """
 
@@ -62,6 +64,7 @@ class CircuitCost:
     table_columns: int
     shuffle_column_cells: int = 0
     dynamic_column_cells: int = 0
+    table_parts: tuple[int, ...] = ()
 
 
 def usable_rows(logrows: int) -> int:
@@ -90,11 +93,16 @@ def load_settings(path: Path) -> dict[str, Any]:
     return data
 
 
+def table_lengths(settings: dict[str, Any]) -> list[int]:
+    """Length of each table of a circuit: lookups, which all span one range, then ranges."""
+    low, high = settings["run_args"]["lookup_range"]
+    lookups = [int(high - low + 1)] * len(settings["required_lookups"])
+    return lookups + [int(high - low + 1) for low, high in settings["required_range_checks"]]
+
+
 def table_rows(settings: dict[str, Any]) -> int:
     """Length of the longest lookup or range table of a circuit."""
-    low, high = settings["run_args"]["lookup_range"]
-    longest = high - low + 1 if settings["required_lookups"] else 1
-    return int(max([longest, *(high - low + 1 for low, high in settings["required_range_checks"])]))
+    return max(table_lengths(settings), default=1)
 
 
 def public_value_count(settings: dict[str, Any]) -> int:
@@ -110,7 +118,7 @@ def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> Circui
     inner = int(args["num_inner_cols"])
     einsums = settings["einsum_params"]["equations"]
     blocks = block_count(int(settings["num_rows"]), height)
-    constants = block_count(int(settings["total_const_size"]), height)
+    constants = block_count(int(settings["total_const_size"]), height) if settings["total_const_size"] else 0
     tables = len(settings["required_lookups"]) + len(settings["required_range_checks"])
     return CircuitCost(
         einsum_distinct=len({(equation, tuple(sorted(sizes.items()))) for equation, sizes in einsums}),
@@ -127,9 +135,10 @@ def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> Circui
         num_inner_cols=inner,
         logrows=height,
         blocks=blocks,
-        columns=3 * inner * blocks + constants + 1,
+        columns=3 * inner * blocks + constants + (public_value_count(settings) > 0),
         lookup_arguments=tables * inner * blocks,
         table_columns=math.ceil(table_rows(settings) / usable_rows(height)),
         shuffle_column_cells=int(settings.get("total_shuffle_col_size", 0)),
         dynamic_column_cells=int(settings.get("total_dynamic_col_size", 0)),
+        table_parts=tuple(math.ceil(length / usable_rows(height)) for length in table_lengths(settings)),
     )

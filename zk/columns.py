@@ -4,10 +4,11 @@ With w inner columns, b blocks and T tables (lookup and range tables together):
 
 - advice columns: 3 w b;
 - permutation columns: the advice columns, a column of constants for each block that these fill, and the public values;
-- lookup arguments: T w b, for each column that the longest table is split over;
-- fixed columns: constants, tables (two for a lookup, one for a range), T w b lookup selectors, and the combinations
-  that halo2 packs the other selectors into;
-- degree: a product over w columns has degree w + 2, a lookup 5, and each further column of a split table one more. The
+- lookup arguments: for a table in p parts (one, unless it is longer than a column) p times the w b inputs, which one
+  argument holds (degree - 3) / (1 + p) of, rounded down;
+- fixed columns: constants, tables (two for a lookup, one for a range, for each part), T w b lookup selectors, and the
+  combinations that halo2 packs the other selectors into;
+- degree: a product over w columns has degree w + 2, a lookup 5, each further part of the longest table one more. The
   quotient lives on a domain ``extension`` times as long as a column, the power of two that is at least degree - 1;
 - shuffles (and, taken to be alike but not tested, dynamic lookups) add three advice columns for each block of theirs,
   w b lookup arguments with a selector each and one more, and have degree 6;
@@ -92,9 +93,10 @@ def circuit_columns(cost: CircuitCost) -> Columns:
     constants = block_count(cost.total_const_size, cost.logrows) if cost.total_const_size else 0
     advice = 3 * inner * blocks + 3 * shuffled + 6 * inner * freivalds
     looked_up = (tables + shuffled) * inner * blocks
-    split = tables * inner * blocks * (cost.table_columns - 1)
-    degree = max(inner + 2, 4 + cost.table_columns if tables else 3, 6 if shuffled else 3)
-    tabled = (2 * cost.static_lookups + cost.range_checks) * cost.table_columns
+    parts = cost.table_parts or (cost.table_columns,) * tables
+    degree = max(inner + 2, 4 + max(parts, default=-1), 6 if shuffled else 3)
+    arguments = sum(part * math.ceil(inner * blocks / ((degree - 3) // (1 + part))) for part in parts)
+    tabled = 2 * sum(parts[: cost.static_lookups]) + sum(parts[cost.static_lookups :])
     combined = round(_combinations(inner, degree) * blocks)
     combined += _FREIVALDS_COMBINATIONS[min(inner, 2)] * freivalds
     gates = 3 * freivalds * (inner + 2 * freivalds) + (8 + 4 * _FREIVALDS_CHALLENGES) * freivalds
@@ -105,7 +107,7 @@ def circuit_columns(cost: CircuitCost) -> Columns:
         fixed=max(constants, 1) + tabled + looked_up + shuffled + combined,
         permutation=advice + constants + (cost.public_values > 0),
         selectors=blocks * (3 * inner + 6) + looked_up + shuffled + gates,
-        lookups=looked_up + split,
+        lookups=arguments + shuffled * inner * blocks,
         degree=degree,
     )
 

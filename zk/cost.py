@@ -80,7 +80,7 @@ def machine_cost_model(machine_digest: str) -> CostModel:
         ArtifactError: there is one, and it cannot be read; it is never passed over in silence.
     """
     path = calibrated_path(machine_digest)
-    return load_cost_model(path) if path.exists() else shipped_cost_model()
+    return load_cost_model(path) if os.path.lexists(path) else shipped_cost_model()
 
 
 def predict_cost(cost: CircuitCost, model: CostModel | None = None) -> CostPrediction:

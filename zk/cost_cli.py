@@ -48,9 +48,9 @@ def attribute(arguments: Sequence[str]) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     budget = Budget(int(given.memory_gib * 2**30), given.seconds)
+    model = machine_cost_model(this_machine().digest)  # first: a broken one should not cost the work below
     with tempfile.TemporaryDirectory(prefix="zk-cost-") as folder:
         found = attribute_cost(given.model, given.workdir or Path(folder), options=_options(given), budget=budget)
-    model = machine_cost_model(this_machine().digest)
     print("\n".join(report_lines(found, model)))
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
@@ -175,4 +175,4 @@ def _totals(found: Attribution, model: CostModel) -> list[str]:
         sizes = " ".join(f"{value / 2**30:>9.2f}" for value in (memory.middle, memory.low, memory.high))
         lines.append(f"{stage:<17} {times}   {sizes}")
     machine = model.machine
-    return [*lines, f"measured on {machine.processor}, {machine.cores} cores, ezkl {machine.ezkl}"]
+    return [*lines, f"measured on {machine.processor[:60]}, {machine.cores} cores, ezkl {machine.ezkl}"]

@@ -20,7 +20,7 @@ from scipy.optimize import nnls
 
 from zk.circuit_cost import CircuitCost
 from zk.columns import ELEMENT_BYTES, Columns, circuit_columns, proving_key_bytes
-from zk.errors import ArtifactError
+from zk.errors import ArtifactError, OptionError
 from zk.machine import Machine
 
 STAGES = ("setup", "witness", "prove", "verify")
@@ -28,6 +28,9 @@ SECONDS, BYTES = "seconds", "bytes"
 LEAST_SPREAD = {SECONDS: 1.15, BYTES: 1.05}
 """Factor of an interval even where all calibration circuits are met more closely: timings of one machine differ by as
 much from hour to hour."""
+
+_WORST_ERROR = 1e3
+"""Error factor that stands for a prediction of zero, so that intervals stay finite."""
 
 _MAPPED_BYTES = 1 << 25
 """Allocations from this size on go back to the system when freed (glibc's greatest threshold for mmap)."""
@@ -130,18 +133,27 @@ class CostModel:
 def fit_cost_model(samples: Sequence[CostSample], machine: Machine) -> CostModel:
     """Fit every quantity by least squares of the relative error, and its interval by leaving out one circuit each time.
 
-    The spread is the greatest error factor of a left-out circuit, so it covers about n/(n+1) of like circuits.
+    The spread is the greatest error factor of a left-out circuit; of ten circuits or more, the worst tenth is not
+    counted, so that an interval covers about nine circuits of ten like these.
+
+    Raises:
+        OptionError: fewer than two circuits measured a stage, or a measurement is not a positive number.
     """
     fits = {}
     for (stage, quantity), terms in TERMS.items():
         used = [sample for sample in samples if stage in sample.stages]
-        truth = np.array([getattr(sample.stages[stage], quantity) for sample in used])
+        truth = np.array([getattr(sample.stages[stage], quantity) for sample in used], np.float64)
+        if len(used) < 2 or not (np.isfinite(truth) & (truth > 0)).all():
+            raise OptionError(
+                f"{quantity} of {stage} need positive measurements of two circuits or more; got {truth.tolist()}; "
+                "measure more circuits, or again"
+            )
         table = [term_values(sample.cost, circuit_columns(sample.cost)) for sample in used]
         matrix = np.array([[values[term] for term in terms] for values in table]) / truth[:, None]
         left_out = [
             float(matrix[index] @ _solve(np.delete(matrix, index, axis=0))) for index in range(len(used))
         ]  # predicted over measured
-        errors = [max(ratio, 1 / ratio) if ratio > 0 else math.inf for ratio in left_out]
+        errors = [max(ratio, 1 / ratio) if ratio > 0 else _WORST_ERROR for ratio in left_out]
         spread = max(LEAST_SPREAD[quantity], *_without_extremes(errors))
         fits[f"{stage} {quantity}"] = LinearFit(tuple(map(float, _solve(matrix))), spread)
     return CostModel(machine, fits, len(samples))
@@ -189,7 +201,7 @@ def load_cost_model(path: Path) -> CostModel:
     """
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ArtifactError(
             f"{path} must be a cost model of this version ({error}); run python -m zk.cost calibrate again"
         ) from error
@@ -204,4 +216,7 @@ def _from_json(data: dict[str, Any]) -> CostModel:
         if len(weights) != len(terms) or not all(0 <= weight < math.inf for weight in (*weights, spread - 1)):
             raise ValueError(f"{name} needs {len(terms)} coefficients of at least 0 and a spread of at least 1")
         fits[name] = LinearFit(weights, spread)
-    return CostModel(Machine(**data["machine"]), fits, int(data["circuits"]))
+    machine, circuits = Machine(**data["machine"]), int(data["circuits"])
+    if circuits < 1 or not isinstance(machine.cores, int) or machine.cores < 1:
+        raise ValueError(f"circuits and cores must be at least 1; found {circuits} and {machine.cores!r}")
+    return CostModel(machine, fits, circuits)

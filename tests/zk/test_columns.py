@@ -187,3 +187,30 @@ def test_a_fresh_key_and_proof_have_the_predicted_sizes(tmp_path: Path) -> None:
     assert (key.fixed_columns, key.columns, key.selectors) == (columns.fixed, columns.permutation, columns.selectors)
     proof = json.loads((run / "proof.json").read_text())["proof"]
     assert ((run / "pk.key").stat().st_size, (run / "vk.key").stat().st_size, len(proof)) == sizes_of(columns)
+
+
+@pytest.mark.parametrize(
+    ("inner", "blocks", "parts", "expected"),
+    [
+        (2, 2, (2, 1), 12),
+        (2, 2, (3, 1), 14),
+        (1, 3, (3, 1), 11),
+        (2, 2, (5, 1), 22),
+        (5, 2, (1, 1), 10),
+        (8, 2, (1, 1), 12),
+    ],
+)
+def test_an_argument_holds_as_many_inputs_as_the_degree_allows(
+    inner: int, blocks: int, parts: tuple[int, ...], expected: int
+) -> None:
+    """Lookup arguments that exact proof sizes of ReLU circuits (ezkl 23.0.5, height 2**8) were found with."""
+    cost = dataclasses.replace(
+        MEASURED[0].cost,
+        num_inner_cols=inner,
+        blocks=blocks,
+        static_lookups=0,
+        range_checks=2,
+        table_columns=max(parts),
+        table_parts=parts,
+    )
+    assert circuit_columns(cost).lookups == expected

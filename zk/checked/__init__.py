@@ -1,1 +1,1 @@
-"""Products that are claimed and checked at a random point: ``docs/design/commit-and-challenge.md`` is the specification."""
+"""Products that are claimed and checked at a random point, as ``docs/design/commit-and-challenge.md`` specifies."""

@@ -1,8 +1,8 @@
 """What the verifier asks for of a product, and the value that must be zero.
 
-A full convolution is a product of polynomials: with the result's and the input's elements as coefficients, and the
-kernel's in reverse (ONNX does not flip it), the equation holds at every point if it holds at all coefficients, and at a random
-point only if it does, up to a chance of degree over field size.
+A full convolution is a product of polynomials, with the result's and the input's elements as coefficients and the
+kernel's in reverse (ONNX does not flip it). If the equation holds for all coefficients, it holds at every point; if
+not, then at a random point only by a chance of degree over field size.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ask(product: Product, seed: bytes, index: int) -> Asked:
 
 
 def check_value(product: Product, asked: Asked, result: Integers | Sequence[int], values: Integers) -> int:
-    """Compute ``sum r T s - sum v a s - d`` modulo the field: 0 for the true result, and for another one by chance only.
+    """Compute ``sum r T s - sum v a s - d`` modulo the field: 0 for the true result, for another by chance only.
 
     Args:
         product: what was claimed.

@@ -1,4 +1,4 @@
-"""A product of the network over the integers: a convolution of stride 1 with all its positions, a linear layer among them."""
+"""A product of the network over the integers: a convolution of stride 1 at all its positions, or a linear layer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Product:
             values: int64 [C, H, W].
 
         Returns:
-            int64 [m, H + K - 1, W + K' - 1]. Position (u, v) reads inputs (u + dy - (K - 1), v + dx - (K' - 1)), so that
+            int64 [m, H + K - 1, W + K' - 1]. Position (u, v) reads inputs (u + dy - K + 1, v + dx - K' + 1), so that
             a padding of p at the top starts the network's own window at row K - 1 - p.
 
         Raises:

@@ -50,7 +50,7 @@ class Statement:
 
 
 def draw_elements(seed: bytes, product: int, count: int) -> tuple[int, ...]:
-    """Draw ``count`` elements of the field for one product; each depends on the seed, the product and its own number."""
+    """Draw ``count`` elements of the field for one product; each depends on seed, product and its own number."""
     return tuple(
         int.from_bytes(hashlib.shake_256(seed + _word(product) + _word(index)).digest(ELEMENT_DRAW_BYTES), "big")
         % MODULUS
