@@ -102,4 +102,5 @@ def plan_findings(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
         "planned_prove_seconds": plan.best.predicted_prove_seconds,
     }
     form = f"{plan.best.form}, rebase at {options.scale_rebase_multiplier} x {options.input_scale_bits} bits"
-    return metrics, {"plan": f"{form}, {options.decomp_legs} digits of base {options.decomp_base}"}
+    digits = f"{options.decomp_legs} digits of base {options.decomp_base}"
+    return metrics, {"plan": f"{form}, {digits}, {options.num_inner_cols} inner columns"}
