@@ -1,0 +1,173 @@
+"""The prover's integers: every value of a program, computed exactly as its circuit does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+from torch import Tensor
+
+from zk.checked.errors import CheckedError
+from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Times
+from zk.simulation.exact import multiply, round_half_away
+from zk.simulation.lookups import look_up
+
+_OPSET = 17
+
+
+class ForeignValues(Protocol):
+    """Computes a node that the compiler left to EZKL, with EZKL."""
+
+    def __call__(self, step: Foreign, values: Sequence[Tensor]) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one input gives.
+
+    Attributes:
+        claims: for each claim its tensors, int64: quotient and remainder, or the product itself.
+        outputs: int64, one for each output of the network.
+        looked_up: least and greatest integer that a table is asked for.
+    """
+
+    claims: tuple[tuple[Tensor, ...], ...]
+    outputs: tuple[Tensor, ...]
+    looked_up: tuple[int, int]
+
+
+def quantise(program: Program, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Round real inputs to the program's integers.
+
+    Raises:
+        CheckedError: another number of tensors, or of elements.
+    """
+    sizes = [value.size for value in program.inputs]
+    if [tensor.numel() for tensor in inputs] != sizes:
+        raise CheckedError(f"inputs must have {sizes} elements; got {[tensor.numel() for tensor in inputs]}")
+    return tuple(
+        round_half_away(tensor.double() * 2.0**value.bits).long().reshape(value.shape)
+        for tensor, value in zip(inputs, program.inputs, strict=True)
+    )
+
+
+def run_program(
+    program: Program, inputs: Sequence[Tensor], foreign: ForeignValues, *, within_tables: bool = True
+) -> Run:
+    """Compute a program on integers.
+
+    Args:
+        program: from :func:`zk.checked.compiler.compile_program`.
+        inputs: int64, of the inputs' shapes.
+        foreign: computes what the program leaves to EZKL.
+        within_tables: refuse integers that no table holds; False only measures them.
+
+    Raises:
+        CheckedError: a table would be asked for what it does not hold: more table bits or fewer activation bits.
+    """
+    values: dict[str, Tensor] = {slot.name: tensor for slot, tensor in zip(program.inputs, inputs, strict=True)}
+    claims: list[tuple[Tensor, ...]] = []
+    asked = [0, 0]
+
+    def note(name: str, found: Tensor) -> None:
+        low, high = int(found.min()), int(found.max())
+        asked[:] = min(asked[0], low), max(asked[1], high)
+        half = program.half_range
+        if within_tables and not (-half <= low and high < half):
+            raise CheckedError(
+                f"tables hold {-half}..{half - 1}; {name!r} reaches {low}..{high}; use more table_bits or fewer "
+                "activation_bits"
+            )
+
+    for slot in program.inputs:
+        if slot.name in program.options.private_inputs:
+            note(slot.name, values[slot.name])
+    for step in program.steps:
+        if isinstance(step, Claim):
+            parts = _claim(program, step, [values[value.name] for value in step.inputs])
+            claims.append(parts)
+            values[step.output.name] = parts[0]
+            if step.in_range != "output":
+                note(step.output.name, parts[0])
+        elif isinstance(step, Raise):
+            values[step.output.name] = values[step.input.name]
+        elif isinstance(step, Lookup):
+            note(step.input.name, values[step.input.name])
+            values[step.output.name] = table_values(step, values[step.input.name])
+        elif isinstance(step, Times):
+            left = values[step.inputs[0].name]
+            right = torch.from_numpy(step.constant) if step.constant is not None else values[step.inputs[1].name]
+            values[step.output.name] = multiply(left, right).long()
+        elif isinstance(step, Exact):
+            values[step.output.name] = _exact(step, values)
+        else:
+            values[step.output.name] = foreign(step, [values[value.name] for value in step.inputs])
+    outputs = tuple(values[value.name] for value in program.outputs)
+    return Run(tuple(claims), outputs, (asked[0], asked[1]))
+
+
+def table_values(step: Lookup, values: Tensor) -> Tensor:
+    """Look integers up; the function sees them at the declared scale."""
+    if step.function == RELU:
+        return values.clamp(min=0)
+    return look_up(step.function, values.double(), 2.0**step.input.declared).long()
+
+
+def _claim(program: Program, step: Claim, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    if step.map is not None:
+        product = step.map.forward(inputs[0])
+    else:
+        product = _exact_matmul(inputs[0], inputs[1])
+    product = product.reshape(step.output.shape)
+    if not step.divided:
+        return (product,)
+    bits = program.options.table_bits
+    lifted = product * step.lift
+    quotient = (lifted + (1 << (bits - 1))) >> bits  # to the nearest, halves up
+    return quotient, lifted - (quotient << bits)
+
+
+def _exact_matmul(left: Tensor, right: Tensor) -> Tensor:
+    reach = int(left.abs().max()) * int(right.abs().max()) * left.shape[-1]
+    if reach >= 1 << 62:
+        raise CheckedError(f"products must stay below 2**62; they may reach {reach}")
+    return torch.matmul(left, right)
+
+
+def _exact(step: Exact, values: Mapping[str, Tensor]) -> Tensor:
+    top = step.output.bits
+    feeds: dict[str, NDArray[Any]] = {}
+    for slot in step.inputs:
+        feeds[slot.name] = (values[slot.name] << (top - slot.bits)).numpy()
+    if len({slot.bits for slot in step.inputs}) > 1 and step.node.op_type not in ("Add", "Sub"):
+        raise CheckedError(f"{step.node.op_type} must have operands of one scale")
+    constants = {
+        name: np.rint(array * 2.0**top).astype(np.int64) if np.issubdtype(array.dtype, np.floating) else array
+        for name, array in step.constants.items()
+        if not _is_scale(step.node, name)
+    } | {name: array for name, array in step.constants.items() if _is_scale(step.node, name)}
+    found = _evaluate(step.node, feeds, constants)
+    return torch.from_numpy(np.ascontiguousarray(found).astype(np.int64)).reshape(step.output.shape)
+
+
+def _is_scale(node: onnx.NodeProto, name: str) -> bool:
+    return node.op_type == "Resize"
+
+
+def _evaluate(
+    node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]], constants: Mapping[str, NDArray[Any]]
+) -> NDArray[Any]:
+    slots = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, array.shape) for name, array in feeds.items()]
+    target = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.INT64, None)
+    initial = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    graph = onnx.helper.make_graph([node], "step", slots, [target], initial)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)])
+    (found,) = ReferenceEvaluator(model).run(None, dict(feeds))
+    return np.asarray(found)
+

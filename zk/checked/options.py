@@ -1,0 +1,82 @@
+"""How a network becomes a checked circuit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from zk.checked.errors import CheckedError
+
+
+@dataclass(frozen=True)
+class CheckedOptions:
+    """Layout of a checked circuit. With the model, it fixes the circuit.
+
+    Attributes:
+        activation_bits: activations and inputs are integers at scale ``2**activation_bits``.
+        table_bits: every table has ``2**table_bits`` entries, around zero. Products are divided by ``2**table_bits``, so
+            weights have about as many fractional bits: finer ones cost nothing.
+        private_inputs: graph inputs that stay secret; the others are given out as public values.
+        salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
+        direct: names of nodes that EZKL computes itself instead of checking a claim.
+        num_inner_cols: columns that a dot product runs over.
+        logrows: height of the circuit is ``2**logrows``; None chooses.
+
+    Raises:
+        CheckedError: a value is out of range.
+    """
+
+    activation_bits: int = 8
+    table_bits: int = 14
+    private_inputs: tuple[str, ...] = ()
+    salt: int = 16
+    direct: tuple[str, ...] = ()
+    num_inner_cols: int = 2
+    logrows: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("activation_bits", 1, 20),
+            ("table_bits", 3, 22),
+            ("salt", 0, 256),
+            ("num_inner_cols", 1, 8),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise CheckedError(f"{name} must be in {low}..{high}; got {value}; choose a value in that range")
+        if self.logrows is not None and not self.table_bits < self.logrows <= 26:
+            raise CheckedError(
+                f"logrows must be above table_bits ({self.table_bits}) and at most 26, so that a table fits a column; "
+                f"got {self.logrows}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give every option as plain JSON values."""
+        found = dataclasses.asdict(self)
+        return {**found, "private_inputs": list(self.private_inputs), "direct": list(self.direct)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CheckedOptions:
+        """Rebuild options from :meth:`to_json`.
+
+        Raises:
+            CheckedError: another set of names, or a value of the wrong type or range.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        lists = ("private_inputs", "direct")
+        if set(data) != names or any(
+            not isinstance(data[name], list) or not all(isinstance(item, str) for item in data[name]) for name in lists
+        ):
+            raise CheckedError(f"options of a checked circuit must be {sorted(names)}; got {sorted(map(str, data))}")
+        numbers = {name: value for name, value in data.items() if name not in lists}
+        if any(type(value) is not int for name, value in numbers.items() if not (name == "logrows" and value is None)):
+            raise CheckedError("options of a checked circuit must be integers and lists of names")
+        return cls(**numbers, **{name: tuple(data[name]) for name in lists})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 hex over the canonical JSON of all options."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
