@@ -1,6 +1,7 @@
 """Wiring audit: whether the copy constraints in a proving key tie every tensor of the circuit together.
 
-    python -m zk.audit --pk pk.key --settings settings.json [--vk vk.key] [--private-values N] [--json out.json]
+    python -m zk.audit --pk pk.key --settings settings.json [--vk vk.key] [--private-values N] [--salt N [N ...]]
+                       [--json out.json]
 
 prints a table and the verdict; exit status 0 if linked, 1 if unlinked, 2 if a file is unreadable, truncated or foreign
 (or the command line is wrong), 3 if unchecked.
@@ -17,6 +18,9 @@ makes the circuit unlinked. So do, each for itself: a permutation that does not 
 permutation that disagree with its coefficients, Freivalds columns that the settings admit, and columns that no ordinary
 circuit has.
 
+Random values that nothing reads may end a committed tensor, to hide the others. No file tells this *salt* from values
+that the circuit forgets, so ``salt`` must. Its cells are a group of their own: hints, or open where tied or read.
+
 What it sees: a copy that is missing where a gate needs it (taking any one cell that a gate touches out of its cycle was
 noticed, cell by cell, in each of 16 small circuits), a tensor that is checked here and used there, a public or
 committed value that binds nothing. By these rules ezkl 23.0.5 leaves unlinked, without any Freivalds: parameters with
@@ -32,6 +36,7 @@ What it does not see:
   equal falls to one part (of 1,683 random cuts in two, 8 were missed);
 - the number of private values: a value read from nowhere is right for a private input or parameter, and nothing in the
   files tells how many there are, so ``private_values`` must; without it such a circuit is unchecked;
+- salt: whether it is random, and whether it exists: the rows below a committed tensor are tied to nothing either;
 - commitments: whether the verification key commits to the polynomials that the proving key holds (that takes a
   multi-scalar multiplication for every column). It compares the two keys' bytes, so it is for keys made here. Of the
   three forms of the permutation it follows the values, compares them with the coefficients at a random point, and does
@@ -53,6 +58,7 @@ import json
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +67,8 @@ import numpy as np
 
 from zk.audit_field import to_words
 from zk.audit_key import ProvingKey, open_proving_key
-from zk.audit_layout import Layout, UnknownLayout, expected_columns, read_layout, visibilities
-from zk.audit_links import Findings, Group, Positions, Wires, examine
+from zk.audit_layout import Layout, UnknownLayout, check_salt, expected_columns, read_layout, visibilities
+from zk.audit_links import SALT, Findings, Group, Positions, Wires, examine
 from zk.audit_permutation import Cells, disagreeing_columns, read_successors
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.errors import ArtifactError, ZkError
@@ -87,6 +93,7 @@ class WiringReport:
         public_values: public values of the circuit.
         free_values: distinct values that gates read from nowhere, apart from hints and Freivalds columns; right for
             private inputs and parameters only.
+        salt: salt cells at the end of each committed tensor, as declared to the audit; empty if none were.
         groups: cells by kind; empty if the layout is unknown.
         reason: why, in a sentence or more.
         seconds: wall-clock seconds of the audit.
@@ -100,13 +107,19 @@ class WiringReport:
     linked_public_values: int
     public_values: int
     free_values: int
+    salt: tuple[int, ...]
     groups: tuple[Group, ...]
     reason: str
     seconds: float
 
 
 def audit_wiring(
-    pk_path: Path, settings_path: Path, vk_path: Path | None = None, *, private_values: int | None = None
+    pk_path: Path,
+    settings_path: Path,
+    vk_path: Path | None = None,
+    *,
+    private_values: int | None = None,
+    salt: tuple[int, ...] = (),
 ) -> WiringReport:
     """Audit a proving key against its settings; see the module's docstring for what the verdict means.
 
@@ -116,14 +129,18 @@ def audit_wiring(
         vk_path: verification key that proofs will be checked with; it must be the one inside the proving key.
         private_values: number of private inputs and parameters, the most values that may be read from nowhere. None:
             unknown, so that such values leave the circuit unchecked. Where nothing is private it is 0.
+        salt: how many values at the end of each committed tensor are salt, one number for each of them, in the order of
+            ``module_sizes`` in the settings (that of the graph's inputs). Empty: no value is.
 
     Raises:
         ArtifactError: a file is missing, truncated or foreign, the settings are of another height, or the verification
             key is not this proving key's.
+        OptionError: the salt does not fit the committed tensors.
 
     """
     start = time.perf_counter()
     settings, cost, expected = _read_settings(settings_path)
+    check_salt(settings, salt)
     key = open_proving_key(pk_path)
     if key.logrows != cost.logrows:
         raise ArtifactError(
@@ -143,7 +160,7 @@ def audit_wiring(
     else:
         reasons += _disagreement(key)
         try:
-            layout = read_layout(settings, cost, key.columns, key.selectors)
+            layout = read_layout(settings, cost, key.columns, key.selectors, salt=salt)
         except UnknownLayout as unknown:
             reasons.append((unknown.verdict, str(unknown)))
         else:
@@ -159,8 +176,9 @@ def audit_wiring(
         linked_public_values=tied,
         public_values=cost.public_values,
         free_values=findings.free_values if findings else 0,
+        salt=salt,
         groups=findings.groups if findings else (),
-        reason="; ".join(message for _, message in reasons) or _all_well(key.columns, tied, findings),
+        reason="; ".join(message for _, message in reasons) or _all_well(key.columns, tied, sum(salt), findings),
         seconds=time.perf_counter() - start,
     )
 
@@ -220,10 +238,13 @@ def _examine(
     elif private_values and findings.free_values > private_values:
         message = f"{findings.free_values} values are read from nowhere, and only {private_values} are private"
         reasons.append((Wiring.UNLINKED, message))
-    if lost := [group for group in findings.groups if group.open_cells]:
+    if lost := [group for group in findings.groups if group.open_cells and group.name != SALT]:
         parts = ", ".join(f"{group.open_cells} of {group.cells} {group.name}" for group in lost[:_NAMED_GROUPS])
         more = f" and cells of {len(lost) - _NAMED_GROUPS} more groups" if len(lost) > _NAMED_GROUPS else ""
         reasons.append((Wiring.UNLINKED, f"cells are read from nowhere, or their value goes nowhere: {parts}{more}"))
+    if used := wires.used_salt:
+        message = f"{used} of {wires.salt.size} salt cells are tied or read, and nothing may read salt"
+        reasons.append((Wiring.UNLINKED, message))
     if wires.undeclared:
         message = f"the key ties {wires.undeclared} public or committed cells that the settings do not declare"
         reasons.append((Wiring.UNCHECKED, message))
@@ -247,18 +268,19 @@ def _constants(key: ProvingKey, layout: Layout, element: int) -> Positions:
     return np.concatenate([np.empty(0, np.int64), *parts])
 
 
-def _all_well(columns: int, tied: int, findings: Findings | None) -> str:
+def _all_well(columns: int, tied: int, salt: int, findings: Findings | None) -> str:
     text = f"in {columns} columns every value read has a source, every value written is used, {tied} public values tied"
     if findings and findings.free_values:
         text += f"; {findings.free_values} private values are read from nowhere, as they may be"
-    return text
+    return text + (f"; {salt} salt cells are tied to nothing, as they must be" if salt else "")
 
 
 def audit_to_json(
-    *, pk: str, settings: str, vk: str | None = None, private_values: int | None = None
+    *, pk: str, settings: str, vk: str | None = None, private_values: int | None = None, salt: Sequence[int] = ()
 ) -> dict[str, Any]:
     """Call :func:`audit_wiring` with JSON values, for :mod:`zk.child`."""
-    report = audit_wiring(Path(pk), Path(settings), Path(vk) if vk else None, private_values=private_values)
+    paths = Path(pk), Path(settings), Path(vk) if vk else None
+    report = audit_wiring(*paths, private_values=private_values, salt=tuple(salt))
     return dataclasses.asdict(report)
 
 
@@ -279,10 +301,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--settings", type=Path, required=True, help="settings that it was made from")
     parser.add_argument("--vk", type=Path, help="verification key that proofs will be checked with")
     parser.add_argument("--private-values", type=int, help="number of private inputs and parameters")
+    parser.add_argument("--salt", type=int, nargs="+", default=(), metavar="N", help="salt of each committed tensor")
     parser.add_argument("--json", type=Path, help="where to write the report as JSON")
     options = parser.parse_args(arguments)
     try:
-        report = audit_wiring(options.pk, options.settings, options.vk, private_values=options.private_values)
+        paths = options.pk, options.settings, options.vk
+        report = audit_wiring(*paths, private_values=options.private_values, salt=tuple(options.salt))
         if options.json:
             options.json.write_text(json.dumps(dataclasses.asdict(report), indent=1) + "\n")
     except (ZkError, OSError) as error:

@@ -3,7 +3,8 @@
 Learnt from tiny keys whose layout can be predicted (``tests/zk/test_audit_layout.py`` holds them to it). With w inner
 columns and b blocks the columns of the permutation are, in this order:
 
-- one column for each tensor with visibility ``polycommit``: its values from row 0 down;
+- one column for each tensor with visibility ``polycommit``: its values from row 0 down. Inputs come in the order of the
+  graph's inputs, which is that of ``module_sizes`` in the settings, whichever of them the graph reads first;
 - left operands, right operands, outputs: b times w columns each, block after block;
 - constants (fixed), then the public values: inputs, then outputs;
 - with Freivalds, six more operands of c times w columns: two of the first phase, two of the second (which hold random
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zk.circuit_cost import CircuitCost, block_count
-from zk.errors import ZkError
+from zk.errors import OptionError, ZkError
 from zk.types import Wiring
 
 _MODELLED = frozenset({"Public", "Private", "Fixed", "KZGCommit"})
@@ -77,6 +78,8 @@ class Layout:
         gates: all gates.
         equalities: for each inner column of each block: left, right and output column, and the first row that may
             hold an equality (row 0 of a later block repeats the end of the block before it).
+        salt: how many values at the end of each column of committed tensors are salt, which nothing may read; empty if
+            none are.
 
     """
 
@@ -87,6 +90,7 @@ class Layout:
     public_outputs: int
     gates: tuple[Gate, ...]
     equalities: tuple[tuple[int, int, int, int], ...]
+    salt: tuple[int, ...] = ()
 
 
 def visibilities(settings: dict[str, Any]) -> dict[str, str]:
@@ -95,14 +99,37 @@ def visibilities(settings: dict[str, Any]) -> dict[str, str]:
     return {name: value if isinstance(value, str) else str(next(iter(value))) for name, value in found.items()}
 
 
+def committed_sizes(settings: dict[str, Any]) -> tuple[int, ...]:
+    """Number of values of each committed tensor, in the order of their columns."""
+    return tuple(int(size) for size in settings["module_sizes"]["polycommit"] if size)
+
+
+def check_salt(settings: dict[str, Any], salt: tuple[int, ...]) -> None:
+    """Refuse numbers of salt cells that do not fit the committed tensors; no numbers always fit.
+
+    Raises:
+        OptionError: there are not as many numbers as committed tensors, or one is not within its tensor's size.
+
+    """
+    sizes = committed_sizes(settings)
+    fits = len(salt) == len(sizes) and all(0 <= count <= size for count, size in zip(salt, sizes, strict=True))
+    if salt and not fits:
+        raise OptionError(
+            "salt must give a number for each committed tensor, each from 0 to the tensor's size; the sizes are "
+            f"{list(sizes)}, got {list(salt)}; give {len(sizes) or 'no'} numbers in the order of the sizes"
+        )
+
+
 def expected_columns(settings: dict[str, Any], cost: CircuitCost) -> int:
     """Permutation columns that the settings account for, Freivalds columns apart."""
-    committed = sum(1 for size in settings["module_sizes"]["polycommit"] if size)
+    committed = len(committed_sizes(settings))
     constants = block_count(cost.total_const_size, cost.logrows) if cost.total_const_size else 0
     return committed + 3 * cost.num_inner_cols * cost.blocks + constants + (cost.public_values > 0)
 
 
-def read_layout(settings: dict[str, Any], cost: CircuitCost, columns: int, selectors: int) -> Layout:
+def read_layout(
+    settings: dict[str, Any], cost: CircuitCost, columns: int, selectors: int, *, salt: tuple[int, ...] = ()
+) -> Layout:
     """Lay out a circuit as its settings say, if the key's own counts agree.
 
     Args:
@@ -110,15 +137,18 @@ def read_layout(settings: dict[str, Any], cost: CircuitCost, columns: int, selec
         cost: figures of the same settings.
         columns: permutation columns in the key.
         selectors: selector bitmaps in the key.
+        salt: number of salt cells at the end of each committed tensor; empty: none.
 
     Raises:
         UnknownLayout: the circuit is of a kind that is not modelled, or the counts do not agree.
+        OptionError: the salt does not fit the committed tensors.
 
     """
+    check_salt(settings, salt)
     _refuse_unmodelled(settings, cost)
     width, blocks = cost.num_inner_cols, cost.blocks
     expected = expected_columns(settings, cost)
-    committed = tuple(int(size) for size in settings["module_sizes"]["polycommit"] if size)
+    committed = committed_sizes(settings)
     first = len(committed)
     operands = (first, first + width * blocks, first + 2 * width * blocks)
     constants = range(first + 3 * width * blocks, expected - (cost.public_values > 0))
@@ -138,7 +168,7 @@ def read_layout(settings: dict[str, Any], cost: CircuitCost, columns: int, selec
     left, right, output = operands
     equalities = tuple((left + at, right + at, output + at, int(at >= width)) for at in range(width * blocks))
     instance = constants.stop if cost.public_values else None
-    return Layout(committed, constants, instance, inputs, outputs, tuple(gates), equalities)
+    return Layout(committed, constants, instance, inputs, outputs, tuple(gates), equalities, salt)
 
 
 def _refuse_unmodelled(settings: dict[str, Any], cost: CircuitCost) -> None:

@@ -9,6 +9,8 @@ writes one of its cells, or one is a constant, a public input or a committed val
 - a written cell must be in a cycle with a cell that is read, range-checked, public or constant, or that another gate
   writes (then the copy is an equality); otherwise its value goes nowhere, and a reader may have an unlinked copy of it;
 - a public input or committed value must be in a cycle with a cell that a gate reads or writes, or an output;
+- salt, which ends a committed tensor to hide it, is excused from that: it must be in no cycle and read by no gate. Were
+  it tied to any other cell, the prover's free choice could enter the computation;
 - a digit under a range check must be in a cycle with a cell that a gate reads or writes;
 - where a row asserts an equality, its two cells must be in one cycle.
 
@@ -17,7 +19,7 @@ Private inputs and parameters are read from nowhere by right: they are counted, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +33,7 @@ _SOURCE, _WRITTEN, _READ, _RANGED, _OUTPUT, _TWICE, _ONE, _ZERO = (1 << i for i 
 _USED = _SOURCE | _READ | _RANGED | _OUTPUT | _TWICE
 _SOURCED = _SOURCE | _WRITTEN
 _GATE = _READ | _WRITTEN
+SALT = "salt"
 
 Positions = NDArray[np.int64]
 
@@ -43,8 +46,8 @@ class Group:
         name: what they are.
         cells: how many.
         linked_cells: tied as the rules want.
-        hint_cells: excused: values that the prover may choose (digits, inverses, private values).
-        open_cells: neither: read from nowhere, or going nowhere.
+        hint_cells: excused: values that the prover may choose (digits, inverses, private values, salt).
+        open_cells: neither: read from nowhere, or going nowhere; for salt, tied or read.
         verdict: linked if no cell is open.
 
     """
@@ -101,12 +104,15 @@ class Wires:
         self._flags = np.zeros(successor.size, np.uint8)  # by label: what the cycle holds
         self._busy = np.zeros(successor.size, bool)
         self.constants = self._column_cells(layout.constants)
-        self.committed = self._prefixes(enumerate(layout.committed))
+        salt = layout.salt or (0,) * len(layout.committed)
+        ends = [(column, size - salt[column], size) for column, size in enumerate(layout.committed)]
+        self.committed = self._spans((column, 0, end) for column, end, _ in ends)
+        self.salt = self._spans(ends)
         first = (layout.instance or 0) * rows
         self.inputs = np.arange(first, first + layout.public_inputs)
         self.outputs = np.arange(self.inputs.size + first, self.inputs.size + first + layout.public_outputs)
-        for cells, flag in ((self.constants, _SOURCE), (self.committed, _SOURCE), (self.inputs, _SOURCE)):
-            self._mark(cells, flag)
+        for cells in (self.constants, self.committed, self.salt, self.inputs):
+            self._mark(cells, _SOURCE)
         for cells, flag in ((self.outputs, _OUTPUT), (ones, _ONE), (zeros, _ZERO)):
             self._mark(cells, flag)
         self._mark_gates()
@@ -120,12 +126,18 @@ class Wires:
         tied = (~self.alone[c * self.rows + n : (c + 1) * self.rows] for c, n in lengths.items())
         return sum(int(np.count_nonzero(part)) for part in tied)
 
+    @property
+    def used_salt(self) -> int:
+        """Salt cells that are tied to another cell, or that a gate reads or writes."""
+        return int(np.count_nonzero(~self.alone[self.salt] | self._busy[self.salt]))
+
     def _column_cells(self, columns: range) -> Positions:
         start, stop = columns.start * self.rows, columns.stop * self.rows
         return start + np.flatnonzero(~self.alone[start:stop])
 
-    def _prefixes(self, lengths: enumerate[int]) -> Positions:
-        parts = [np.arange(column * self.rows, column * self.rows + length) for column, length in lengths]
+    def _spans(self, spans: Iterable[tuple[int, int, int]]) -> Positions:
+        """Cells of (column, first row, row after the last) one after the other."""
+        parts = [column * self.rows + np.arange(start, stop) for column, start, stop in spans]
         return np.concatenate([np.empty(0, np.int64), *parts])
 
     def _mark(self, cells: Positions, flag: int) -> None:
@@ -219,6 +231,8 @@ def examine(wires: Wires, *, private_values: int | None) -> Findings:
     ):
         if cells.size:
             add(name, cells.size, int((~wires.holds(cells, flags)).sum()))
+    if wires.salt.size:
+        add(SALT, wires.salt.size, wires.used_salt, wires.salt.size - wires.used_salt)
     for gate, reads, writes in wires.gates():
         if not reads.size:
             continue

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ezkl
@@ -106,6 +108,34 @@ def setup(*, compiled: str, vk: str, pk: str, srs: str) -> bool:
 def gen_witness(*, data: str, compiled: str, witness: str, vk: str, srs: str) -> None:
     """Run the model on one input and write the witness."""
     _call("gen_witness", ezkl.gen_witness, data, compiled, witness, vk, srs)
+
+
+def plain_witness(*, data: str, compiled: str, witness: str) -> None:
+    """Run the model on one input without keys: its values only."""
+    _call("gen_witness", ezkl.gen_witness, data, compiled, witness)
+
+
+def commit(*, columns: str, vk: str, settings: str, srs: str) -> list[str]:
+    """Commit to columns of field elements.
+
+    Args:
+        columns: JSON file with a list of columns, each a list of 64-digit little-endian elements.
+        vk: verification key; commitments depend on its height.
+        settings: of the circuit.
+        srs: reference string.
+
+    Returns:
+        For each column its points as they open a proof: x and y of 32 bytes each, big-endian, in hex.
+    """
+    found = []
+    for column in json.loads(Path(columns).read_text()):
+        points = _call("kzg_commit", ezkl.kzg_commit, column, vk, settings, srs)
+        found.append("".join(_big_endian(point.x) + _big_endian(point.y) for point in points))
+    return found
+
+
+def _big_endian(felt: Any) -> str:
+    return bytes.fromhex(str(felt).removeprefix("0x"))[::-1].hex()
 
 
 def prove(*, witness: str, compiled: str, pk: str, proof: str, srs: str) -> None:

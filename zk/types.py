@@ -105,8 +105,8 @@ class CircuitOptions:
         disable_freivalds: False makes ezkl check big einsums in columns that nothing ties to the rest of the circuit;
             such a proof is never counted (:mod:`zk.audit`).
         ignore_range_check_inputs_outputs: leave the range of public inputs and outputs to the verifier. Sound only
-            where both are public: :func:`zk.verify.verify_proof` then checks the ranges itself. 64,996 rows became
-            57,190.
+            where both are public: :func:`zk.verify.verify_proof` then checks the ranges itself; or where inputs are
+            committed and the circuit looks them up (:mod:`zk.checked`). 64,996 rows became 57,190.
         input_visibility: visibility of the latent and the class.
         output_visibility: visibility of the image.
         param_visibility: visibility of the weights; "fixed" bakes them into the keys.
@@ -162,12 +162,12 @@ class CircuitOptions:
         for name in ("input_visibility", "output_visibility", "param_visibility"):
             if getattr(self, name) not in VISIBILITIES:
                 raise OptionError(f"{name} must be one of {VISIBILITIES}; got {getattr(self, name)!r}")
-        both_public = self.input_visibility == "public" and self.output_visibility == "public"
-        if self.ignore_range_check_inputs_outputs and not both_public:
+        inputs_known = self.input_visibility in ("public", "polycommit")
+        if self.ignore_range_check_inputs_outputs and not (inputs_known and self.output_visibility == "public"):
             raise OptionError(
                 "ignore_range_check_inputs_outputs needs public inputs and outputs, because only then can the verifier "
-                f"check their range; got {self.input_visibility!r} and {self.output_visibility!r}; "
-                "set it to False or make both public"
+                f"check their range, or committed inputs, whose circuit looks them up (zk.checked); got "
+                f"{self.input_visibility!r} and {self.output_visibility!r}; set it to False or make both public"
             )
 
     def to_json(self) -> dict[str, Any]:

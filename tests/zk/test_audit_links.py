@@ -27,6 +27,7 @@ def toy(
     inputs: int = 0,
     outputs: int = 0,
     committed: int = 0,
+    salt: int = 0,
     ones: tuple[int, ...] = (),
     zeros: tuple[int, ...] = (),
     private_values: int | None = 0,
@@ -44,7 +45,7 @@ def toy(
     ]
     layout = Layout((), range(CONST, CONST + 1), PUBLIC, inputs, outputs, tuple(gates), ((LEFT, RIGHT, OUT, 0),))
     if committed:
-        layout = Layout((committed,), range(3, 4), PUBLIC, inputs, outputs, tuple(gates), ())
+        layout = Layout((committed,), range(3, 4), PUBLIC, inputs, outputs, tuple(gates), (), (salt,))
     successor = np.arange(5 * ROWS, dtype=np.uint32)
     for cycle in cycles:
         cells = [column * ROWS + row for column, row in cycle]
@@ -212,6 +213,20 @@ def test_committed_values_must_be_read() -> None:
     assert lost(toy(gates, [[(OUT, 0), (PUBLIC, 0)], [(OUT, 1), (PUBLIC, 1)]], outputs=2, committed=3)) == {
         "committed values": 1
     }
+
+
+def test_salt_must_be_alone_and_read_by_no_gate() -> None:
+    def found(rows: list[int], *more: list[Cell], salt: int = 1) -> tuple[dict[str, int], dict[str, int]]:
+        cycles = [[(OUT, row), (PUBLIC, at)] for at, row in enumerate(rows)]
+        findings = toy({"lookup": rows}, [*cycles, *more], outputs=len(rows), committed=3, salt=salt)
+        return lost(findings), hints(findings)
+
+    assert found([0, 1]) == ({}, {"salt": 1})
+    assert found([0, 1], salt=0) == ({"committed values": 1}, {})
+    assert found([0, 1], salt=2) == ({"salt": 1}, {"salt": 1})  # a gate reads it where it stands
+    assert found([0, 1], [(LEFT, 2), (RIGHT, 7)]) == ({"salt": 1}, {})
+    assert found([0, 1], [(LEFT, 2), (LEFT, 0)]) == ({"salt": 1}, {})
+    assert found([0, 1, 2], salt=3) == ({"salt": 3}, {})
 
 
 @pytest.mark.parametrize("name", ["elementwise", "matmul", "matmul relu", "residual relu", "matmul committed input"])

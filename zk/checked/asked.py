@@ -6,21 +6,22 @@ import numpy as np
 
 from zk.checked.layout import ClaimSpans, Layout
 from zk.checked.maps import Objects
+from zk.checked.parts import Part
 from zk.checked.program import Claim, Program
 from zk.checked.transcript import draw_elements
 from zk.field import MODULUS
 
 
-def asked_tensor(program: Program, layout: Layout, seed: bytes) -> list[int]:
-    """Compute the whole asked tensor from the seed and the network's weights.
+def asked_tensor(part: Part, layout: Layout, seed: bytes) -> list[int]:
+    """Compute what the verifier asks of a part, from the seed and the network's weights.
 
     Returns:
         Field elements 0 .. p-1, as many as ``layout.asked_size``.
     """
     asked = [0] * layout.asked_size
-    asked[layout.ONE], asked[layout.ZERO] = 1, 0
-    for claim, spans in zip(program.claims, layout.claims, strict=True):
-        _ask(program, claim, spans, seed, asked)
+    asked[layout.ONE.start] = 1
+    for claim, spans in zip(part.claims, layout.claims, strict=True):
+        _ask(part.program, claim, spans, seed, asked)
     return asked
 
 

@@ -23,9 +23,7 @@ MOVES = frozenset(
     ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth", "Slice", "Gather",
      "Expand", "Tile", "Split", "Resize")
 )  # fmt: skip
-ONE_TO_ONE = frozenset(
-    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"}
-)
+ONE_TO_ONE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"})
 """Moves that keep every element: what is looked up behind them is looked up in front of them."""
 
 SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
@@ -36,9 +34,7 @@ MIN_WEIGHT_BITS = 6
 class ForeignScales(Protocol):
     """Finds the scale of what EZKL gives for a node that the compiler leaves to it."""
 
-    def __call__(
-        self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]
-    ) -> int: ...
+    def __call__(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int: ...
 
 
 def compile_program(graph: Graph, options: CheckedOptions, foreign_bits: ForeignScales) -> Program:
@@ -100,9 +96,7 @@ class _Compiler:
 
     # products
 
-    def _product(
-        self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def _product(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
         options = self._options
         if len(inputs) == 2 and node.op_type == "MatMul":
             left, right = (self._divide_down(value, options.activation_bits) for value in inputs)
@@ -151,7 +145,9 @@ class _Compiler:
             return value
         shift = value.bits - options.activation_bits
         if shift > options.table_bits:
-            raise CheckedError(f"{value.name!r} must be divided by at most 2**{options.table_bits}; it takes 2**{shift}")
+            raise CheckedError(
+                f"{value.name!r} must be divided by at most 2**{options.table_bits}; it takes 2**{shift}"
+            )
         output = Value(self._fresh(value.name), value.shape, options.activation_bits, 0)
         lift = 1 << (options.table_bits - shift)
         self._append_claim(value.name, identity(value.shape), (value,), output, True, lift, "lookup")

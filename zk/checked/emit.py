@@ -1,6 +1,6 @@
-"""A program as the ONNX graph that EZKL compiles.
+"""A part of a program as the ONNX graph that EZKL compiles.
 
-Inputs: ``claim``, ``given`` and ``asked``, integers, each to be committed. Outputs: ``checks``, one value for each
+Inputs: the part's columns and ``asked``, integers, each to be committed. Outputs: ``checks``, one value for each
 claim and one for the range lookups, all zero in an honest proof; the public inputs; the network's outputs.
 """
 
@@ -15,50 +15,49 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from zk.checked.layout import Layout, Span
-from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Times
+from zk.checked.layout import ASKED, Layout, Span
+from zk.checked.parts import Part, remainder_of
+from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Raise, Times
 
-CLAIM, GIVEN, ASKED, CHECKS = "claim", "given", "asked", "checks"
+CHECKS = "checks"
 _OPSET = 17
 
 
-def emit_model(program: Program, layout: Layout) -> onnx.ModelProto:
-    """Write the checked graph of a program."""
-    return _Emitter(program, layout).model()
+def emit_model(part: Part, layout: Layout) -> onnx.ModelProto:
+    """Write the checked graph of a part."""
+    return _Emitter(part, layout).model()
 
 
 class _Emitter:
-    def __init__(self, program: Program, layout: Layout) -> None:
-        self._program = program
+    def __init__(self, part: Part, layout: Layout) -> None:
+        self._part = part
+        self._options = part.program.options
         self._layout = layout
+        self._spans = dict(zip((claim.index for claim in part.claims), layout.claims, strict=True))
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._serial = 0
 
     def model(self) -> onnx.ModelProto:
-        program, layout = self._program, self._layout
-        salt = program.options.salt
-        sizes = {
-            CLAIM: layout.claim_size + salt,
-            GIVEN: layout.given_size + (salt if program.options.private_inputs else 0),
-            ASKED: layout.asked_size,
-        }
+        part = self._part
+        sizes = {column.name: column.size for column in part.columns} | {ASKED: self._layout.asked_size}
         slots = [helper.make_tensor_value_info(name, TensorProto.INT64, [1, size]) for name, size in sizes.items()]
         for name in sizes:
             self._node("Cast", [name], _real(name), to=TensorProto.FLOAT)
-        for value, span in zip(program.inputs, layout.inputs, strict=True):
-            self._slice(GIVEN, span, value.shape, value.name)
-        for claim in program.claims:
-            self._slice(CLAIM, layout.claims[claim.index].result, claim.output.shape, claim.output.name)
-        for step in program.steps:
+        rests = {remainder_of(claim).name for claim in part.claims}
+        for column in part.columns:
+            for value in column.values:
+                if value.name not in rests:
+                    self._slice(self._layout.values[value.name], value.shape, value.name)
+        for step in part.steps:
             self._step(step)
-        checks = [self._check(claim) for claim in program.claims]
+        checks = [self._check(claim) for claim in part.claims]
         checks.append(self._range_check())
         self._node("Concat", checks, CHECKS, axis=1)
         outputs = [(CHECKS, (1, len(checks)))]
-        for value in program.public_inputs:
+        for value in part.public_inputs:
             outputs.append((self._raised(value.name, value.bits, f"public_{value.name}"), value.shape))
-        for index, value in enumerate(program.outputs):
+        for index, value in enumerate(part.outputs):
             outputs.append((self._node("Identity", [value.name], f"result_{index}"), value.shape))
         targets = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in outputs]
         graph = helper.make_graph(self._nodes, "checked", slots, targets, self._constants)
@@ -78,7 +77,7 @@ class _Emitter:
         elif isinstance(step, Times):
             names = [value.name for value in step.inputs]
             if step.constant is not None:
-                names.append(self._constant(step.constant / 2.0**self._program.options.activation_bits))
+                names.append(self._constant(step.constant / 2.0**self._options.activation_bits))
             self._node("Mul", names, step.output.name)
         elif isinstance(step, (Exact, Foreign)):
             for name, array in step.constants.items():
@@ -91,27 +90,27 @@ class _Emitter:
 
     def _check(self, claim: Claim) -> str:
         """One value: the claim's side less the offset less the input's side."""
-        spans = self._layout.claims[claim.index]
-        side = self._folded(CLAIM, spans.result, claim, spans.weighted_rows or spans.rows)
+        spans = self._spans[claim.index]
+        side = self._folded(spans.result, claim, spans.weighted_rows or spans.rows)
         if spans.remainder is not None:
-            rest = self._folded(CLAIM, spans.remainder, claim, spans.rows)
+            rest = self._folded(spans.remainder, claim, spans.rows)
             side = self._fresh("Add", [side, rest])
         if claim.map is not None and claim.map.bias.any():
-            offset = self._fresh("MatMul", [self._asked(spans.offset, (1, 1)), self._asked(Span(0, 1), (1, 1))])
+            offset = self._fresh("MatMul", [self._asked(spans.offset, (1, 1)), self._asked(Layout.ONE, (1, 1))])
             side = self._fresh("Sub", [side, offset])
         return self._fresh("Sub", [side, self._input_side(claim)])
 
-    def _folded(self, source: str, span: Span, claim: Claim, weights: Span) -> str:
+    def _folded(self, span: Span, claim: Claim, weights: Span) -> str:
         """``r T s`` for the part of a column that holds T."""
         rows, columns = claim.factors
-        tensor = self._slice(source, span, (rows, columns))
-        spans = self._layout.claims[claim.index]
+        tensor = self._slice(span, (rows, columns))
+        spans = self._spans[claim.index]
         if spans.columns is not None:
             tensor = self._fresh("MatMul", [tensor, self._asked(spans.columns, (columns, 1))])
         return self._fresh("MatMul", [self._asked(weights, (1, rows)), tensor])
 
     def _input_side(self, claim: Claim) -> str:
-        spans = self._layout.claims[claim.index]
+        spans = self._spans[claim.index]
         if claim.map is not None:
             size = claim.inputs[0].size
             values = self._reshape(claim.inputs[0].name, (1, size))
@@ -128,43 +127,39 @@ class _Emitter:
 
     def _range_check(self) -> str:
         """Look up whatever no step of the network looks up. The sum keeps EZKL from dropping it, times 0 hides it."""
-        program, layout = self._program, self._layout
-        spans = [(CLAIM, layout.remainders)] if layout.remainders.size else []
-        spans += [(CLAIM, layout.claims[claim.index].result) for claim in program.claims if claim.in_range == "lookup"]
-        spans += [
-            (GIVEN, span)
-            for value, span in zip(program.inputs, layout.inputs, strict=True)
-            if value.name in program.options.private_inputs
-        ]
+        part, layout = self._part, self._layout
+        spans = [layout.remainders] if layout.remainders.size else []
+        spans += [self._spans[claim.index].result for claim in part.claims if claim.in_range == "lookup"]
+        spans += [layout.values[value.name] for value in part.ranged]
         function, declared = self._range_table()
         sums = []
-        for source, span in spans:
-            part = self._slice(source, span, (1, span.size))
+        for span in spans:
+            values = self._slice(span, (1, span.size))
             if declared:
-                part = self._raised(part, declared, self._name("raised"))
-            found = self._fresh(function, [part])
+                values = self._raised(values, declared, self._name("raised"))
+            found = self._fresh(function, [values])
             axes = self._constant(np.array([1], np.int64))
             sums.append(self._fresh("ReduceSum", [found, axes], keepdims=1))
-        total = sums[0] if sums else self._asked(Span(layout.ZERO, 1), (1, 1))
+        total = sums[0] if sums else self._asked(Layout.ZERO, (1, 1))
         for other in sums[1:]:
             total = self._fresh("Add", [total, other])
-        return self._fresh("MatMul", [total, self._asked(Span(layout.ZERO, 1), (1, 1))])
+        return self._fresh("MatMul", [total, self._asked(Layout.ZERO, (1, 1))])
 
     def _range_table(self) -> tuple[str, int]:
         """A table that the network uses anyway, or ReLU's."""
-        lookups = [step for step in self._program.steps if isinstance(step, Lookup)]
+        lookups = [step for step in self._part.steps if isinstance(step, Lookup)]
         if not lookups or any(step.function == RELU for step in lookups):
             return "HardSwish", 0
         return lookups[0].function, lookups[0].input.declared
 
     # small parts
 
-    def _slice(self, source: str, span: Span, shape: Sequence[int], name: str | None = None) -> str:
+    def _slice(self, span: Span, shape: Sequence[int], name: str | None = None) -> str:
         bounds = [self._constant(np.array([number], np.int64)) for number in (span.start, span.stop, 1)]
-        return self._reshape(self._fresh("Slice", [_real(source), *bounds]), shape, name)
+        return self._reshape(self._fresh("Slice", [_real(span.column), *bounds]), shape, name)
 
     def _asked(self, span: Span, shape: Sequence[int]) -> str:
-        return self._slice(ASKED, span, shape)
+        return self._slice(span, shape)
 
     def _reshape(self, source: str, shape: Sequence[int], name: str | None = None) -> str:
         return self._node("Reshape", [source, self._constant(np.array(shape, np.int64))], name or self._name("r"))
@@ -192,4 +187,3 @@ class _Emitter:
 
 def _real(name: str) -> str:
     return f"{name}_real"
-

@@ -163,11 +163,12 @@ def _is_scale(node: onnx.NodeProto, name: str) -> bool:
 def _evaluate(
     node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]], constants: Mapping[str, NDArray[Any]]
 ) -> NDArray[Any]:
-    slots = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, array.shape) for name, array in feeds.items()]
+    slots = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, array.shape) for name, array in feeds.items()
+    ]
     target = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.INT64, None)
     initial = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
     graph = onnx.helper.make_graph([node], "step", slots, [target], initial)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)])
     (found,) = ReferenceEvaluator(model).run(None, dict(feeds))
     return np.asarray(found)
-

@@ -1,16 +1,21 @@
-"""Where each tensor lies in the three committed columns."""
+"""Where each tensor of a part lies in its committed columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from zk.checked.program import Claim, Program
+from zk.checked.parts import Part, remainder_of
+from zk.checked.program import Claim
+
+ASKED = "asked"
 
 
 @dataclass(frozen=True)
 class Span:
-    """Elements ``start .. start + size - 1`` of a committed tensor."""
+    """Elements ``start .. start + size - 1`` of a committed column."""
 
+    column: str
     start: int
     size: int
 
@@ -25,10 +30,10 @@ class ClaimSpans:
     """Where one claim lies.
 
     Attributes:
-        result: quotient, or the product itself, in the column of claims.
-        remainder: in the column of claims; None where the claim is not divided.
-        rows: the random vector r, in the column asked for.
-        weighted_rows: r times 2**table_bits, for the quotient; None where it is not divided.
+        result: quotient, or the product itself.
+        remainder: None where the claim is not divided.
+        rows: the random vector r.
+        weighted_rows: r times ``2**table_bits``, for the quotient; None where it is not divided.
         columns: the random vector s; None where the claim has one column.
         transposed: the transposed map of r s, for the input; for a product of two computed matrices r times the lift.
         offset: the bias's share.
@@ -45,72 +50,58 @@ class ClaimSpans:
 
 @dataclass(frozen=True)
 class Layout:
-    """The three committed tensors.
+    """The committed columns of a part.
 
     Attributes:
-        claims: one entry for each claim.
-        inputs: where each input of the network lies in the given column.
-        remainders: all remainders together, in the column of claims.
-        claim_size: elements claimed, without salt.
-        given_size: elements given, without salt.
-        asked_size: elements asked for. The first is 1, the second 0.
+        claims: one entry for each claim, in order.
+        values: where each committed value lies, by name.
+        remainders: all remainders together.
+        asked_size: elements that the verifier asks for; the first is 1, the second 0.
     """
 
     claims: tuple[ClaimSpans, ...]
-    inputs: tuple[Span, ...]
+    values: dict[str, Span]
     remainders: Span
-    claim_size: int
-    given_size: int
     asked_size: int
 
-    ONE = 0
-    ZERO = 1
+    ONE: ClassVar[Span] = Span(ASKED, 0, 1)
+    ZERO: ClassVar[Span] = Span(ASKED, 1, 1)
 
 
-def lay_out(program: Program) -> Layout:
-    """Place every tensor: results of all claims, then all remainders; inputs in order; what is asked for, claim by claim."""
-    claims = program.claims
-    results = _spans([claim.output.size for claim in claims], 0)
-    end = results[-1].stop if results else 0
-    divided = [claim for claim in claims if claim.divided]
-    remainders = dict(zip([claim.index for claim in divided], _spans([c.output.size for c in divided], end), strict=True))
-    rest = sum(claim.output.size for claim in divided)
+def lay_out(part: Part) -> Layout:
+    """Place every tensor of a part."""
+    values: dict[str, Span] = {}
+    for column in part.columns:
+        start = 0
+        for value in column.values:
+            values[value.name] = Span(column.name, start, value.size)
+            start += value.size
     position, asked = 2, []
-    for claim in claims:
-        found, position = _asked_spans(claim, results[claim.index], remainders.get(claim.index), position)
-        asked.append(found)
-    inputs = _spans([value.size for value in program.inputs], 0)
-    return Layout(
-        claims=tuple(asked),
-        inputs=tuple(inputs),
-        remainders=Span(end, rest),
-        claim_size=end + rest,
-        given_size=sum(span.size for span in inputs),
-        asked_size=position,
-    )
+    for claim in part.claims:
+        spans, position = _claim_spans(claim, values, position)
+        asked.append(spans)
+    rests = [spans.remainder for spans in asked if spans.remainder is not None]
+    start = rests[0].start if rests else 0
+    remainders = Span(part.claimed.name, start, sum(span.size for span in rests))
+    return Layout(tuple(asked), values, remainders, position)
 
 
-def _asked_spans(claim: Claim, result: Span, remainder: Span | None, position: int) -> tuple[ClaimSpans, int]:
+def _claim_spans(claim: Claim, values: dict[str, Span], position: int) -> tuple[ClaimSpans, int]:
     rows, columns = claim.factors
     sizes = [rows, rows if claim.divided else 0, columns if columns > 1 else 0]
-    sizes.append(claim.inputs[0].size if claim.map is not None else rows)
-    spans = _spans([*sizes, 1], position)
+    sizes += [claim.inputs[0].size if claim.map is not None else rows, 1]
+    spans = []
+    for size in sizes:
+        spans.append(Span(ASKED, position, size))
+        position += size
     first, weighted, across, transposed, offset = spans
     found = ClaimSpans(
-        result,
-        remainder,
-        first,
-        weighted if claim.divided else None,
-        across if columns > 1 else None,
-        transposed,
-        offset,
+        result=values[claim.output.name],
+        remainder=values[remainder_of(claim).name] if claim.divided else None,
+        rows=first,
+        weighted_rows=weighted if claim.divided else None,
+        columns=across if columns > 1 else None,
+        transposed=transposed,
+        offset=offset,
     )
-    return found, offset.stop
-
-
-def _spans(sizes: list[int], start: int) -> list[Span]:
-    found = []
-    for size in sizes:
-        found.append(Span(start, size))
-        start += size
-    return found
+    return found, position

@@ -86,7 +86,9 @@ class LinearMap:
         norm = float(self._backward(torch.ones(self.output_shape, dtype=torch.float64), weight.abs()).max())
         bits = EXACT_BITS - 1 - max(0, math.ceil(math.log2(max(norm, 1.0))))
         if bits < 1:
-            raise CheckedError(f"sums of weights must stay below 2**{EXACT_BITS}; they reach {norm:.3g}; lower the scale")
+            raise CheckedError(
+                f"sums of weights must stay below 2**{EXACT_BITS}; they reach {norm:.3g}; lower the scale"
+            )
         total = np.zeros(self.input_shape, object)
         mask = (1 << bits) - 1
         for start in range(0, _FIELD_BITS, bits):
@@ -137,9 +139,7 @@ def convolution(
     sides = [size for pair in reversed(list(padding)) for size in pair]
 
     def operation(a: Tensor, w: Tensor) -> Tensor:
-        found: Tensor = function(
-            F.pad(a, sides), w, stride=tuple(stride), dilation=tuple(dilation), groups=groups
-        )
+        found: Tensor = function(F.pad(a, sides), w, stride=tuple(stride), dilation=tuple(dilation), groups=groups)
         return found
 
     return _spatial(operation, weight, bias, input_shape, per_output=math.prod(weight.shape[1:]))

@@ -22,6 +22,7 @@ class CheckedOptions:
         private_inputs: graph inputs that stay secret; the others are given out as public values.
         salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
         direct: names of nodes that EZKL computes itself instead of checking a claim.
+        cuts: steps of the program in front of which it is cut into circuits of their own.
         num_inner_cols: columns that a dot product runs over.
         logrows: height of the circuit is ``2**logrows``; None chooses.
 
@@ -34,6 +35,7 @@ class CheckedOptions:
     private_inputs: tuple[str, ...] = ()
     salt: int = 16
     direct: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
     num_inner_cols: int = 2
     logrows: int | None = None
 
@@ -55,26 +57,30 @@ class CheckedOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Give every option as plain JSON values."""
-        found = dataclasses.asdict(self)
-        return {**found, "private_inputs": list(self.private_inputs), "direct": list(self.direct)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> CheckedOptions:
+    def from_json(cls, data: Any) -> CheckedOptions:
         """Rebuild options from :meth:`to_json`.
 
         Raises:
             CheckedError: another set of names, or a value of the wrong type or range.
         """
+        kinds = {"private_inputs": str, "direct": str, "cuts": int}
         names = {field.name for field in dataclasses.fields(cls)}
-        lists = ("private_inputs", "direct")
-        if set(data) != names or any(
-            not isinstance(data[name], list) or not all(isinstance(item, str) for item in data[name]) for name in lists
-        ):
-            raise CheckedError(f"options of a checked circuit must be {sorted(names)}; got {sorted(map(str, data))}")
-        numbers = {name: value for name, value in data.items() if name not in lists}
-        if any(type(value) is not int for name, value in numbers.items() if not (name == "logrows" and value is None)):
-            raise CheckedError("options of a checked circuit must be integers and lists of names")
-        return cls(**numbers, **{name: tuple(data[name]) for name in lists})
+        if not isinstance(data, dict) or set(data) != names:
+            raise CheckedError(f"options of a checked circuit must be {sorted(names)}; got {data!s:.80}")
+        for name, value in data.items():
+            if name in kinds:
+                good = isinstance(value, list) and all(type(item) is kinds[name] for item in value)
+            else:
+                good = type(value) is int or (name == "logrows" and value is None)
+            if not good:
+                raise CheckedError(f"option {name!r} of a checked circuit is of the wrong type; got {value!s:.80}")
+        made: dict[str, Any] = {name: tuple(value) if name in kinds else value for name, value in data.items()}
+        return cls(**made)
 
     @property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -73,6 +74,11 @@ def _emit_mean(graph: Graph, node: onnx.NodeProto, source: str, axes: tuple[int,
 
 
 def _lower_maxima(graph: Graph) -> int:
+    return tiled_maxima(graph, emit_maximum)
+
+
+def tiled_maxima(graph: Graph, emit: Callable[[Graph, str, str], str]) -> int:
+    """Rewrite MaxPool and Max as trees of maxima of two; ``emit`` makes one from the names of its operands."""
     lowered = 0
     for node in graph.of("MaxPool"):
         window = _window(graph, node)
@@ -83,7 +89,7 @@ def _lower_maxima(graph: Graph) -> int:
             extent = graph.shape(value)[axis]
             parts = [graph.emit_slice(value, axis, start, extent, size) for start in range(size)]
             while len(parts) > 1:
-                pairs = [emit_maximum(graph, a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
+                pairs = [emit(graph, a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
                 parts = pairs + parts[len(pairs) * 2 :]
             value = parts[0]
         graph.replace(node, value)
@@ -91,7 +97,7 @@ def _lower_maxima(graph: Graph) -> int:
     for node in graph.of("Max"):
         same = len(node.input) == 2 and graph.shape(node.input[0]) == graph.shape(node.input[1])
         if same and all(graph.constant(name) is None for name in node.input):
-            graph.replace(node, emit_maximum(graph, node.input[0], node.input[1]))
+            graph.replace(node, emit(graph, node.input[0], node.input[1]))
             lowered += 1
     return lowered
 

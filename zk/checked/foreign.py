@@ -1,0 +1,140 @@
+"""Operators that the compiler leaves to EZKL: their scales and values come from EZKL itself, on a circuit of one node."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from zk.checked.errors import CheckedError
+from zk.checked.options import CheckedOptions
+from zk.checked.program import Foreign, Value
+from zk.circuit_cost import load_settings
+from zk.field import felt_to_int, int_to_felt
+from zk.stages import StageFailed, StageRunner, write_json
+from zk.types import Budget, CircuitOptions
+
+_OPSET = 17
+
+
+def circuit_options(options: CheckedOptions, logrows: int | None = None) -> CircuitOptions:
+    """EZKL's options of a checked circuit: everything at the activations' scale, nothing divided back."""
+    half = 1 << (options.table_bits - 1)
+    return CircuitOptions(
+        input_scale_bits=options.activation_bits,
+        param_scale_bits=options.activation_bits,
+        scale_rebase_multiplier=10,
+        lookup_range=(-half, half - 1),
+        num_inner_cols=options.num_inner_cols,
+        logrows=logrows,
+        input_visibility="polycommit",
+    )
+
+
+@final
+class ForeignNodes:
+    """Circuits of one node each, drafted once, in one folder.
+
+    Args:
+        options: of the checked circuit.
+        workdir: receives the circuits.
+        budget: limits of each call of EZKL.
+    """
+
+    def __init__(self, options: CheckedOptions, workdir: Path, budget: Budget) -> None:
+        self._options = circuit_options(options, max(options.table_bits + 1, 12))
+        self._workdir = workdir
+        self._budget = budget
+        self._drafted: dict[str, dict[str, Any]] = {}
+
+    def scale(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int:
+        """Scale of the node's output in EZKL, in bits."""
+        settings = self._settings(self._model(node, inputs, constants))
+        return int(settings["model_output_scales"][0])
+
+    def rows(self, step: Foreign) -> int:
+        """Rows of the node's own circuit, an upper bound of what it takes in a greater one."""
+        return int(self._settings(self._model(step.node, step.inputs, step.constants))["num_rows"])
+
+    def values(self, step: Foreign, values: Sequence[Tensor]) -> Tensor:
+        """What EZKL computes for a node, as int64."""
+        folder = self._folder(model := self._model(step.node, step.inputs, step.constants))
+        self._settings(model)
+        runner = StageRunner(folder, self._options, self._budget)
+        data = [[int_to_felt(int(value)) for value in tensor.flatten()] for tensor in values]
+        write_json(runner.file("input.json"), {"input_data": data})
+        kwargs = {name: str(runner.file(name)) for name in ("settings.json",)}
+        runner.run(
+            "compile",
+            "zk.backend:compile_circuit",
+            {
+                "onnx": str(runner.file("node.onnx")),
+                "compiled": str(runner.file("node.ezkl")),
+                "settings": kwargs["settings.json"],
+            },
+        )
+        witness = runner.file("witness.json")
+        runner.run(
+            "witness",
+            "zk.backend:plain_witness",
+            {
+                "data": str(runner.file("input.json")),
+                "compiled": str(runner.file("node.ezkl")),
+                "witness": str(witness),
+            },
+        )
+        (found,) = json.loads(witness.read_text())["outputs"]
+        return torch.tensor([felt_to_int(felt) for felt in found], dtype=torch.int64).reshape(step.output.shape)
+
+    def _settings(self, model: onnx.ModelProto) -> dict[str, Any]:
+        folder = self._folder(model)
+        if folder.name not in self._drafted:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "node.onnx"
+            onnx.save(model, str(path))
+            try:
+                self._drafted[folder.name] = StageRunner(folder, self._options, self._budget).settings(path)
+            except StageFailed as failure:
+                node = model.graph.node[-1]
+                raise CheckedError(
+                    f"{node.op_type} has no checked form and EZKL refuses it, too; {failure}"
+                ) from failure
+        return self._drafted[folder.name] or load_settings(folder / "settings.json")
+
+    def _folder(self, model: onnx.ModelProto) -> Path:
+        return self._workdir / hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()[:16]
+
+    def _model(
+        self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]
+    ) -> onnx.ModelProto:
+        """The node behind integers that are declared at their scales."""
+        nodes, slots, initial = [], [], []
+        names = {}
+        for position, value in enumerate(inputs):
+            slots.append(helper.make_tensor_value_info(f"in_{position}", TensorProto.INT64, list(value.shape)))
+            nodes.append(helper.make_node("Cast", [f"in_{position}"], [f"real_{position}"], to=TensorProto.FLOAT))
+            initial.append(numpy_helper.from_array(np.array(2.0**-value.declared, np.float32), f"factor_{position}"))
+            nodes.append(helper.make_node("Mul", [f"real_{position}", f"factor_{position}"], [f"at_{position}"]))
+            names[value.name] = f"at_{position}"
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        for position, name in enumerate(copy.input):
+            copy.input[position] = names.get(name, name)
+        copy.output[0] = "out"
+        copy.name = "node"
+        nodes.append(copy)
+        initial += [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+        target = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+        graph = helper.make_graph(nodes, "node", slots, [target], initial)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
+        model.ir_version = 8
+        return onnx.shape_inference.infer_shapes(model)
