@@ -99,7 +99,7 @@ class _Examination:
             raise VerificationError(f"public tensors must have {sizes} values; found others")
         if any(abs(value) > MODULUS // 2 for tensor in bundle.public_values for value in tensor):
             raise VerificationError("public values must be field elements of least magnitude; one is larger")
-        self.values = public_values({"instances": bundle.instances()}, dict(bundle.settings))
+        self.values = public_values({"instances": bundle.parts[0].instances()}, dict(bundle.settings))
         args = bundle.settings["run_args"]
         bits = math.log2(args["decomp_base"]) * args["decomp_legs"]
         return f"{sum(sizes)} values, each below 2**{bits:g} in magnitude"
@@ -140,7 +140,10 @@ class _Examination:
     def ezkl(self) -> str:
         with tempfile.TemporaryDirectory(prefix="zk-verify-") as name:
             folder = Path(name)
-            for file, content in ((SETTINGS, dict(self.bundle.settings)), ("proof.json", self.bundle.ezkl_proof())):
+            for file, content in (
+                (SETTINGS, dict(self.bundle.settings)),
+                ("proof.json", self.bundle.parts[0].ezkl_proof()),
+            ):
                 (folder / file).write_text(json.dumps(content))  # written anew, so that EZKL reads what was checked
             (folder / VK).write_bytes(self.bundle.vk)
             result = verify_proof(

@@ -16,14 +16,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from zk.bundle_format import MEMBER_LIMITS_BYTES, BundleError
+from zk.bundle_format import MAX_PARTS, BundleError, member_limit_bytes, member_names
 from zk.errors import ArtifactError
 
 MAX_COMPRESSION_RATIO = 100
 """Our own zips are stored, not deflated (a proof does not compress); others may deflate up to this ratio."""
 
-MAX_DIRECTORY_BYTES = 4096
-"""Largest central directory of a zip: five entries of our own take 300 bytes."""
+MAX_DIRECTORY_BYTES = 1 << 14
+"""Largest central directory of a zip: the most entries of our own, 129, take 9 KB."""
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _END_RECORD = struct.Struct("<4s4H2LH")
@@ -90,20 +90,23 @@ def read_members(path: Path) -> dict[str, bytes]:
     return members
 
 
-def _require_names(names: list[str]) -> None:
-    wanted = set(MEMBER_LIMITS_BYTES)
+def _require_names(names: list[str]) -> tuple[str, ...]:
+    """The members, in order, if these are all those of some number of parts."""
+    per_part = len(member_names(1)) - 1
+    wanted = member_names(min(max((len(names) - 1) // per_part, 1), MAX_PARTS))
     if sorted(names) != sorted(wanted):
         strange = [name for name in names if name not in wanted][:1]
         twice = [name for name in wanted if names.count(name) > 1][:1]
-        missing = sorted(wanted - set(names))[:1]
+        missing = sorted(set(wanted) - set(names))[:1]
         found = (
             f"an unknown {strange[0][:80]!r}" if strange else f"{twice[0]!r} twice" if twice else f"no {missing[0]!r}"
         )
-        raise BundleError("container", f"the members must be exactly {', '.join(MEMBER_LIMITS_BYTES)}; found {found}")
+        raise BundleError("container", f"the members must be exactly {', '.join(wanted[:5])}; found {found}")
+    return wanted
 
 
 def _require_size(name: str, size: int) -> None:
-    limit = MEMBER_LIMITS_BYTES[name]
+    limit = member_limit_bytes(name)
     if size > limit:
         raise BundleError("container", f"{name} must have at most {limit} bytes; it has {size} or more")
 
@@ -113,10 +116,9 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     with os.scandir(path) as entries:
         for entry in entries:
             names.append(entry.name)
-            if len(names) > len(MEMBER_LIMITS_BYTES):
+            if len(names) > len(member_names(MAX_PARTS)):
                 break
-    _require_names(names)
-    return {name: _read_plain(path / name, name) for name in MEMBER_LIMITS_BYTES}
+    return {name: _read_plain(path / name, name) for name in _require_names(names)}
 
 
 def _read_plain(path: Path, name: str) -> bytes:
@@ -128,7 +130,7 @@ def _read_plain(path: Path, name: str) -> bytes:
     with open(descriptor, "rb") as handle:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise BundleError("container", f"{name} must be a plain file")
-        content = handle.read(MEMBER_LIMITS_BYTES[name] + 1)
+        content = handle.read(member_limit_bytes(name) + 1)
     _require_size(name, len(content))
     return content
 
@@ -138,11 +140,11 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         # zipfile cuts a name at its first NUL; the name as stored is the one to judge
-        _require_names([entry.orig_filename for entry in entries])
+        wanted = _require_names([entry.orig_filename for entry in entries])
         for entry in entries:
             _check_entry(entry)
         found = {entry.filename: _read_entry(archive, entry) for entry in entries}
-    return {name: found[name] for name in MEMBER_LIMITS_BYTES}
+    return {name: found[name] for name in wanted}
 
 
 def _check_directory(path: Path) -> None:
@@ -174,7 +176,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     with archive.open(entry) as handle:
-        content = handle.read(MEMBER_LIMITS_BYTES[entry.filename] + 1)
+        content = handle.read(member_limit_bytes(entry.filename) + 1)
     if len(content) != entry.file_size:
         raise BundleError("container", f"{entry.filename} must have the {entry.file_size} bytes that it declares")
     return content

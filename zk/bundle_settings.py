@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from zk.bundle_format import Manifest
+from zk.bundle_manifest import Manifest
 from zk.circuit_cost import circuit_cost
 from zk.errors import OptionError, VerificationError
 from zk.types import CircuitOptions

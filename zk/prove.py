@@ -15,7 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from zk.bundle import Bundle, write_bundle
+from zk.bundle import Bundle
+from zk.bundle_write import write_bundle
 from zk.errors import ArtifactError, OptionError, ZkError
 from zk.graph_inputs import graph_inputs
 from zk.pipeline import ProofRun, prove_sample

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zk.bundle_check import BundleVerification, verify_bundle
-from zk.bundle_format import PublicTensor
+from zk.bundle_manifest import PublicTensor
 from zk.stages import write_json
 from zk.types import Budget
 

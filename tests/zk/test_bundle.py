@@ -17,9 +17,11 @@ import torch
 from models import TINY, TinyGenerator
 
 from zk import backend
-from zk.bundle import Bundle, read_bundle, write_bundle
+from zk.bundle import Bundle, read_bundle
 from zk.bundle_check import BundleVerification, CheckState, verify_bundle
-from zk.bundle_format import DESCRIBED, MANIFEST, MEMBER_LIMITS_BYTES, BundleError, Manifest
+from zk.bundle_format import DESCRIBED, MANIFEST, MEMBER_LIMITS_BYTES, BundleError
+from zk.bundle_manifest import Manifest
+from zk.bundle_write import write_bundle
 from zk.errors import ArtifactError
 from zk.export import export_onnx
 from zk.field import MODULUS
@@ -140,7 +142,7 @@ def test_the_manifest_says_what_was_proved(made: Made) -> None:
 
 
 def test_the_proof_is_kept_once_and_rebuilt(made: Made) -> None:
-    original, rebuilt = load_proof(made.workdir / "proof.json"), made.bundle.ezkl_proof()
+    original, rebuilt = load_proof(made.workdir / "proof.json"), made.bundle.parts[0].ezkl_proof()
     assert rebuilt == {name: original[name] for name in ("instances", "proof", "hex_proof")}
     assert made.bundle.member_bytes["proof.bin"] == made.run.proof_bytes
     assert sum(made.bundle.member_bytes.values()) < made.run.proof_file_bytes + made.run.vk_bytes

@@ -21,12 +21,10 @@ from zk.bundle_format import (
     MAX_JSON_DEPTH,
     MEMBER_LIMITS_BYTES,
     BundleError,
-    Manifest,
-    MemberRecord,
-    PublicTensor,
     one_line,
     parse_json,
 )
+from zk.bundle_manifest import Manifest, MemberRecord, PublicTensor
 from zk.errors import ArtifactError
 from zk.srs import SrsKind
 from zk.types import Outcome, StageResult, Wiring
@@ -126,7 +124,7 @@ def test_links_pipes_and_folders_in_folders_are_refused(tmp_path: Path) -> None:
 def test_large_members_are_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: int
 ) -> None:
-    monkeypatch.setattr(bundle_files, "MEMBER_LIMITS_BYTES", LIMITS)
+    monkeypatch.setattr(bundle_files, "member_limit_bytes", LIMITS.__getitem__)
     large = {**MEMBERS, "vk.key": os.urandom(10_001)}
     refused(make_zip(tmp_path / "z.zip", list(large.items()), compress_type=method), "at most 10000 bytes")
     (tmp_path / "b").mkdir()
@@ -155,13 +153,13 @@ def test_a_bomb_that_lies_about_its_size_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_giant_directories_are_refused_before_they_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_zip(tmp_path / "z.zip", [(f"{index:050d}", b"") for index in range(100)])
+    path = make_zip(tmp_path / "z.zip", [(f"{index:050d}", b"") for index in range(300)])
 
     def parse(*_: object) -> None:
         raise AssertionError("zipfile was asked")
 
     monkeypatch.setattr(zipfile, "ZipFile", parse)
-    refused(path, "directory must have at most 4096 bytes")
+    refused(path, "directory must have at most 16384 bytes")
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, -1])
@@ -246,7 +244,7 @@ def delete(path: str) -> Callable[[dict[str, Any]], None]:
     ("path", "value"),
     [
         ("format", "another"),
-        ("format_version", 2),
+        ("format_version", 1),
         ("extra", 1),
         ("counts_as_proved", False),
         ("outcome", "timed_out"),
@@ -258,8 +256,14 @@ def delete(path: str) -> Callable[[dict[str, Any]], None]:
         ("logrows", 27),
         ("logrows", 9.0),
         ("logrows", True),
+        ("circuit", "checked"),
+        ("circuit", "other"),
+        ("checked_options", {}),
+        ("parts", 2),
+        ("parts", 0),
+        ("public.0.part", 1),
         ("public", {}),
-        ("public", [{}] * 65),
+        ("public", [{}] * 257),
         ("public.0.role", "both"),
         ("public.0.shape", [1, 0]),
         ("public.0.shape", [1] * 9),

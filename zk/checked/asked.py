@@ -45,7 +45,8 @@ def _ask(program: Program, claim: Claim, spans: ClaimSpans, seed: bytes, asked: 
     tensor = _outer(r, s).reshape(claim.map.output_shape)
     transposed = claim.map.transpose(tensor).ravel() * factor % MODULUS
     asked[spans.transposed.start : spans.transposed.stop] = transposed.tolist()
-    asked[spans.offset.start] = claim.map.bias_value(tensor) * claim.lift % MODULUS
+    if spans.offset is not None:
+        asked[spans.offset.start] = claim.map.bias_value(tensor) * claim.lift % MODULUS
 
 
 def _outer(r: list[int], s: list[int]) -> Objects:

@@ -53,7 +53,8 @@ class CheckedCircuit:
         program: the whole.
         parts: its circuits.
         foreign: what computes the operators that were left to EZKL.
-        digest: SHA-256 over the integers of all maps and the graphs of all parts: what the verifier's vectors depend on.
+        digest: SHA-256 over the integers of all maps and the graphs of all parts, which the verifier's vectors depend
+            on.
     """
 
     program: Program

@@ -34,7 +34,9 @@ MIN_WEIGHT_BITS = 6
 class ForeignScales(Protocol):
     """Finds the scale of what EZKL gives for a node that the compiler leaves to it."""
 
-    def __call__(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int: ...
+    def __call__(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int:
+        """Give the scale of the node's output in bits."""
+        ...
 
 
 def compile_program(graph: Graph, options: CheckedOptions, foreign_bits: ForeignScales) -> Program:
@@ -248,12 +250,9 @@ class _Compiler:
         return output
 
     def _exact(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
-        numbers = {name: array for name, array in constants.items() if np.issubdtype(array.dtype, np.floating)}
-        if numbers and (node.op_type in MOVES or node.op_type in ("Add", "Sub")):
-            if any(array.any() for array in numbers.values()) and node.op_type not in MOVES:
-                self._foreign(node, inputs, constants)
-                return
-        if node.op_type == "Resize" and not _is_repeat(node):
+        numbers = [array for array in constants.values() if np.issubdtype(array.dtype, np.floating)]
+        moves = node.op_type in MOVES and (node.op_type != "Resize" or _is_repeat(node))
+        if not moves and (node.op_type == "Resize" or any(array.any() for array in numbers)):
             self._foreign(node, inputs, constants)
             return
         if len({value.bits for value in inputs}) > 1 and node.op_type == "Concat":
@@ -308,7 +307,7 @@ class _Compiler:
 
 
 def _power_shift(constant: NDArray[Any]) -> int | None:
-    """j where every element is 2**-j, j >= 1; else None."""
+    """J where every element is 2**-j, j >= 1; else None."""
     first = float(constant.flat[0])
     if first <= 0 or first >= 1 or not np.all(constant == constant.flat[0]):
         return None
@@ -318,4 +317,4 @@ def _power_shift(constant: NDArray[Any]) -> int | None:
 
 def _is_repeat(node: onnx.NodeProto) -> bool:
     facts = attributes_of(node)
-    return facts.get("mode", "nearest") == "nearest"
+    return bool(facts.get("mode", "nearest") == "nearest")

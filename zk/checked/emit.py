@@ -54,7 +54,7 @@ class _Emitter:
         checks = [self._check(claim) for claim in part.claims]
         checks.append(self._range_check())
         self._node("Concat", checks, CHECKS, axis=1)
-        outputs = [(CHECKS, (1, len(checks)))]
+        outputs: list[tuple[str, tuple[int, ...]]] = [(CHECKS, (1, len(checks)))]
         for value in part.public_inputs:
             outputs.append((self._raised(value.name, value.bits, f"public_{value.name}"), value.shape))
         for index, value in enumerate(part.outputs):
@@ -95,7 +95,7 @@ class _Emitter:
         if spans.remainder is not None:
             rest = self._folded(spans.remainder, claim, spans.rows)
             side = self._fresh("Add", [side, rest])
-        if claim.map is not None and claim.map.bias.any():
+        if spans.offset is not None:
             offset = self._fresh("MatMul", [self._asked(spans.offset, (1, 1)), self._asked(Layout.ONE, (1, 1))])
             side = self._fresh("Sub", [side, offset])
         return self._fresh("Sub", [side, self._input_side(claim)])

@@ -24,7 +24,9 @@ _OPSET = 17
 class ForeignValues(Protocol):
     """Computes a node that the compiler left to EZKL, with EZKL."""
 
-    def __call__(self, step: Foreign, values: Sequence[Tensor]) -> Tensor: ...
+    def __call__(self, step: Foreign, values: Sequence[Tensor]) -> Tensor:
+        """Give the node's output, int64."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +122,7 @@ def table_values(step: Lookup, values: Tensor) -> Tensor:
 
 
 def _claim(program: Program, step: Claim, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    if step.map is not None:
-        product = step.map.forward(inputs[0])
-    else:
-        product = _exact_matmul(inputs[0], inputs[1])
+    product = step.map.forward(inputs[0]) if step.map is not None else _exact_matmul(inputs[0], inputs[1])
     product = product.reshape(step.output.shape)
     if not step.divided:
         return (product,)
@@ -142,22 +141,11 @@ def _exact_matmul(left: Tensor, right: Tensor) -> Tensor:
 
 def _exact(step: Exact, values: Mapping[str, Tensor]) -> Tensor:
     top = step.output.bits
-    feeds: dict[str, NDArray[Any]] = {}
-    for slot in step.inputs:
-        feeds[slot.name] = (values[slot.name] << (top - slot.bits)).numpy()
     if len({slot.bits for slot in step.inputs}) > 1 and step.node.op_type not in ("Add", "Sub"):
         raise CheckedError(f"{step.node.op_type} must have operands of one scale")
-    constants = {
-        name: np.rint(array * 2.0**top).astype(np.int64) if np.issubdtype(array.dtype, np.floating) else array
-        for name, array in step.constants.items()
-        if not _is_scale(step.node, name)
-    } | {name: array for name, array in step.constants.items() if _is_scale(step.node, name)}
-    found = _evaluate(step.node, feeds, constants)
+    feeds = {slot.name: (values[slot.name] << (top - slot.bits)).numpy() for slot in step.inputs}
+    found = _evaluate(step.node, feeds, step.constants)
     return torch.from_numpy(np.ascontiguousarray(found).astype(np.int64)).reshape(step.output.shape)
-
-
-def _is_scale(node: onnx.NodeProto, name: str) -> bool:
-    return node.op_type == "Resize"
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""Operators that the compiler leaves to EZKL: their scales and values come from EZKL itself, on a circuit of one node."""
+"""Operators that the compiler leaves to EZKL: it gives their scales and values itself, on circuits of one node."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ClaimSpans:
         weighted_rows: r times ``2**table_bits``, for the quotient; None where it is not divided.
         columns: the random vector s; None where the claim has one column.
         transposed: the transposed map of r s, for the input; for a product of two computed matrices r times the lift.
-        offset: the bias's share.
+        offset: the bias's share; None without a bias. A cell that nothing reads would be open to the audit.
     """
 
     result: Span
@@ -45,7 +45,7 @@ class ClaimSpans:
     weighted_rows: Span | None
     columns: Span | None
     transposed: Span
-    offset: Span
+    offset: Span | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def lay_out(part: Part) -> Layout:
 def _claim_spans(claim: Claim, values: dict[str, Span], position: int) -> tuple[ClaimSpans, int]:
     rows, columns = claim.factors
     sizes = [rows, rows if claim.divided else 0, columns if columns > 1 else 0]
-    sizes += [claim.inputs[0].size if claim.map is not None else rows, 1]
+    biased = claim.map is not None and bool(claim.map.bias.any())
+    sizes += [claim.inputs[0].size if claim.map is not None else rows, int(biased)]
     spans = []
     for size in sizes:
         spans.append(Span(ASKED, position, size))
@@ -102,6 +103,6 @@ def _claim_spans(claim: Claim, values: dict[str, Span], position: int) -> tuple[
         weighted_rows=weighted if claim.divided else None,
         columns=across if columns > 1 else None,
         transposed=transposed,
-        offset=offset,
+        offset=offset if biased else None,
     )
     return found, position

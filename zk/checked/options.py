@@ -17,8 +17,8 @@ class CheckedOptions:
 
     Attributes:
         activation_bits: activations and inputs are integers at scale ``2**activation_bits``.
-        table_bits: every table has ``2**table_bits`` entries, around zero. Products are divided by ``2**table_bits``, so
-            weights have about as many fractional bits: finer ones cost nothing.
+        table_bits: every table has ``2**table_bits`` entries, around zero. Products are divided by as much, so weights
+            have about as many fractional bits: finer ones cost nothing.
         private_inputs: graph inputs that stay secret; the others are given out as public values.
         salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
         direct: names of nodes that EZKL computes itself instead of checking a claim.

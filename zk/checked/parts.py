@@ -1,7 +1,7 @@
 """A program as one circuit or several: what each part computes, and the committed columns that tie them together.
 
-A cut is possible where nothing but claimed values (and the network's inputs) crosses it. These values get a column of their
-own, which the part that claims them writes and the parts behind read. Both proofs carry the commitment to it, and
+A cut is possible where nothing but claimed values (and the network's inputs) crosses it. These values get a column of
+their own, which the part that claims them writes and the parts behind read. Both proofs carry the commitment to it, and
 the verifier compares the two.
 """
 

@@ -1,8 +1,9 @@
 """A network as a list of steps over integers, each exact: what the prover computes and what the circuit shows.
 
 Every value is a tensor of integers with two scales. ``bits`` says what they mean: real numbers times ``2**bits``.
-``declared`` is the scale that EZKL keeps for the tensor; it is what EZKL's tables and sums go by. Multiplying by 2^-j raises both
-without touching an integer. ``declared`` is never above ``bits``; a table of ReLU needs it to be 0, other tables need both equal.
+``declared`` is the scale that EZKL keeps for the tensor, which its tables and sums go by. Multiplying by 2^-j raises
+scales without touching an integer. ``declared`` is never above ``bits``; a table of ReLU needs it to be 0, other tables
+need both equal.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """A move of elements or a sum: integers of equal scale in, integers out. Operands of less scale are multiplied up."""
+    """A move of elements or a sum of integers of equal scale. Operands of less scale are multiplied up."""
 
     node: onnx.NodeProto
     inputs: tuple[Value, ...]
@@ -100,8 +101,9 @@ class Claim:
         map: the linear map; None for a product of two computed matrices.
         inputs: one value, or the two matrices.
         output: what the network goes on with.
-        divided: the claim is a quotient (``output``) and a remainder, ``2**table_bits * q + e = lift * T``; else T itself.
-        lift: power of two on the right side, which makes the division one by ``2**table_bits`` whatever the scales are.
+        divided: the claim is a quotient (``output``) and a remainder, ``2**table_bits * q + e = lift * T``; else it is
+            T itself.
+        lift: power of two on the right side, which makes every division one by ``2**table_bits``.
         in_range: where it shows that every element of ``output`` is in the tables' range: "table" (a step looks all of
             them up), "output" (public, the verifier sees) or "lookup" (an extra lookup).
     """
@@ -118,10 +120,7 @@ class Claim:
     @property
     def factors(self) -> tuple[int, int]:
         """Rows and columns that the claim is folded into: the lengths of the two random vectors."""
-        if self.map is None:
-            columns = self.output.shape[-1]
-        else:
-            columns = _widest(self.output.size)
+        columns = self.output.shape[-1] if self.map is None else _widest(self.output.size)
         return self.output.size // columns, columns
 
     @property

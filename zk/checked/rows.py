@@ -1,8 +1,8 @@
 """How many rows a part takes in EZKL's real layout.
 
-EZKL's settings give those of a dry layout, which assigns a committed column again for every slice that is cut from it. The real
-layout finds it assigned and takes a fraction; but as many columns are made, and paid for, as the settings ask for. So
-the settings are given these numbers instead. Where they were too small, key generation fails; it never truncates.
+EZKL's settings give those of a dry layout, which assigns a committed column again for every slice that is cut from it.
+The real layout finds it assigned and takes a fraction; but as many columns are made, and paid for, as the settings ask
+The real layout finds it assigned and takes a fraction; but as many columns are made, and paid for, as the settings
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from zk.lowering import Graph, Rule
 from zk.lowering.activations import FOLD_GELU, HARDSWISH
 from zk.lowering.batchnorm import FOLD_BATCHNORM
@@ -25,7 +23,7 @@ def _lower_maxima(graph: Graph) -> int:
 
 
 def _lower_clips(graph: Graph) -> int:
-    """``l + max(x - l, 0) - max(x - h, 0)``, with the bounds folded into what comes before by no rule: only 0 and h."""
+    """A clip at zero without an upper bound is a ReLU."""
     lowered = 0
     for node in graph.of("Clip"):
         bounds = [graph.scalar(name) if name else None for name in (*node.input[1:], "", "")[:2]]
@@ -52,4 +50,4 @@ CHECKED_RULES: tuple[Rule, ...] = (
     POWER_OF_TWO_SCALE,
     FOLD_FACTOR,
 )
-"""In the order of their application; :data:`zk.lowering.RULES` has the others, which save what checking saves already."""
+"""In the order of their application; the others of :data:`zk.lowering.RULES` save what checking saves already."""
