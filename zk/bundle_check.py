@@ -2,78 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from zk.bundle import Bundle, read_bundle
 from zk.bundle_format import SETTINGS, VK, BundleError, one_line
 from zk.bundle_rebuild import rebuild_circuit
+from zk.bundle_record import check_pinned, check_proof, check_record, check_srs, check_wiring
 from zk.bundle_settings import check_settings, check_vk
+from zk.bundle_verdict import BundleVerification, Check, CheckState, Request, all_passed, run_check
 from zk.ceremony import srs_kind
-from zk.errors import VerificationError, ZkError
+from zk.errors import VerificationError
 from zk.field import MODULUS
-from zk.srs import SrsKind, check_srs_file, file_sha256
-from zk.types import Budget, Wiring
-from zk.verify import PublicValues, public_values, verify_proof
+from zk.srs import SrsKind
+from zk.types import Budget
+from zk.verify import PublicValues, public_values
 
 READING = ("container", "format", "digests")
 """Checks that :func:`zk.bundle.read_bundle` makes, in this order."""
-
-
-class CheckState(StrEnum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: its name, how it ended, and what was found."""
-
-    name: str
-    state: CheckState
-    reason: str
-
-
-@dataclass(frozen=True)
-class BundleVerification:
-    """Result of verifying a bundle.
-
-    Attributes:
-        checks: in the order in which they ran.
-        notes: what acceptance does not show, in sentences.
-        bundle: None if it could not be read.
-        values: its public values; None unless they were found to be in range.
-
-    """
-
-    checks: tuple[Check, ...]
-    notes: tuple[str, ...]
-    bundle: Bundle | None
-    values: PublicValues | None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether every check passed."""
-        return bool(self.checks) and all(check.state is CheckState.PASSED for check in self.checks)
-
-    @property
-    def readable(self) -> bool:
-        """Whether the bundle is one at all; its digests may be wrong."""
-        return not {"container", "format"} & set(self.failed)
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the checks that failed, those that did not run left out."""
-        return tuple(check.name for check in self.checks if check.state is CheckState.FAILED)
 
 
 @dataclass
@@ -105,58 +53,19 @@ class _Examination:
         return f"{sum(sizes)} values, each below 2**{bits:g} in magnitude"
 
     def wiring(self) -> str:
-        manifest = self.bundle.manifest
-        if manifest.wiring is not Wiring.LINKED:
-            raise VerificationError(
-                f"the recorded verdict must be linked; it is {manifest.wiring}: {manifest.wiring_reason}"
-            )
-        return "recorded as linked (the prover's claim: auditing it takes the proving key)"
+        return check_wiring(self.bundle.manifest)
 
     def record(self) -> str:
-        manifest = self.bundle.manifest
-        if not manifest.counts_as_proved:
-            raise VerificationError("the prover's own record must say that the proof counts; it says that it does not")
-        return "the prover recorded it as verified, on the asked inputs, with tampered copies rejected"
+        return check_record(self.bundle.manifest)
 
     def srs(self) -> str:
-        manifest, logrows = self.bundle.manifest, check_srs_file(self.srs_path)
-        found = file_sha256(self.srs_path)
-        if (found, logrows) != (manifest.srs_sha256, manifest.srs_logrows):
-            raise VerificationError(
-                f"the SRS must be the prover's, of SHA-256 {manifest.srs_sha256}; the given one has {found}"
-            )
-        kind = srs_kind(found)
-        if kind is not manifest.srs_kind:
-            raise VerificationError(f"the SRS must be what the manifest calls it, {manifest.srs_kind}; it is {kind}")
-        return f"{kind}, logrows {logrows}"
+        return check_srs(self.bundle.manifest, self.srs_path)
 
     def pinned(self, name: str) -> str:
-        manifest = self.bundle.manifest
-        found = manifest.model_sha256 if name == "model" else manifest.members[name].sha256
-        if self.pins[name] != found:
-            raise VerificationError(f"{name} must have the pinned SHA-256 {self.pins[name]}; it has {found}")
-        return "as pinned"
+        return check_pinned(self.bundle.manifest, name, self.pins[name])
 
     def ezkl(self) -> str:
-        with tempfile.TemporaryDirectory(prefix="zk-verify-") as name:
-            folder = Path(name)
-            for file, content in (
-                (SETTINGS, dict(self.bundle.settings)),
-                ("proof.json", self.bundle.parts[0].ezkl_proof()),
-            ):
-                (folder / file).write_text(json.dumps(content))  # written anew, so that EZKL reads what was checked
-            (folder / VK).write_bytes(self.bundle.vk)
-            result = verify_proof(
-                folder / "proof.json",
-                folder / SETTINGS,
-                folder / VK,
-                self.srs_path,
-                budget=self.budget,
-                log_path=folder / "verify.log",
-            )
-        if not result.accepted:
-            raise VerificationError(result.reason)
-        return f"ezkl.verify accepts, in {result.stage.wall_seconds:.2f} s"
+        return check_proof(self.bundle.parts[0], self.srs_path, self.budget)
 
 
 def verify_bundle(
@@ -168,6 +77,7 @@ def verify_bundle(
     expected_settings_digest: str | None = None,
     expected_model_digest: str | None = None,
     model_path: Path | None = None,
+    rebuild: bool = True,
 ) -> BundleVerification:
     """Check an untrusted bundle; it is accepted only if all checks hold. Nothing in it is unpickled or executed.
 
@@ -186,7 +96,9 @@ def verify_bundle(
         expected_settings_digest: the same for the member settings.json.
         expected_model_digest: the same for the recorded digest of the model (a claim unless rebuilt).
         model_path: build the circuit from this ONNX model anew, compare settings and key, and audit the wiring; takes
-            what a setup takes.
+            what a setup takes. A checked circuit (:mod:`zk.checked`) cannot be verified without it.
+        rebuild: False trusts the key instead, which should be pinned then; a checked circuit's challenge is computed
+            from the model all the same.
 
     """
     try:
@@ -194,39 +106,33 @@ def verify_bundle(
     except BundleError as error:
         return BundleVerification(_reading_checks(error), (), None, None)
     pins = {VK: expected_vk_digest, SETTINGS: expected_settings_digest, "model": expected_model_digest}
+    if bundle.manifest.checked_options is not None:
+        from zk.checked.verify import verify_checked  # here, because a direct circuit needs neither torch nor onnx
+
+        request = Request(srs_path, budget, pins, model_path, rebuild)
+        return verify_checked(bundle, [Check(name, CheckState.PASSED, "") for name in READING], request)
     examination = _Examination(bundle, srs_path, budget, pins)
     checks = [Check(name, CheckState.PASSED, "") for name in READING]
-    checks.append(_run("settings", examination.settings))
-    usable = _all_passed(checks)  # the next two compute with the settings
-    checks += [_run(name, getattr(examination, name), usable) for name in ("vk", "public_ranges")]
-    checks += [_run(name, getattr(examination, name)) for name in ("wiring", "record", "srs")]
+    checks.append(run_check("settings", examination.settings))
+    usable = all_passed(checks)  # the next two compute with the settings
+    checks += [run_check(name, getattr(examination, name), usable) for name in ("vk", "public_ranges")]
+    checks += [run_check(name, getattr(examination, name)) for name in ("wiring", "record", "srs")]
     for name, label in ((VK, "pinned_vk"), (SETTINGS, "pinned_settings"), ("model", "pinned_model")):
         if pins[name] is not None:
-            checks.append(_run(label, partial(examination.pinned, name)))
-    if model_path is not None:
-        rebuild = partial(rebuild_circuit, bundle, model_path, srs_path, budget=budget)
-        checks.append(_run("rebuild", rebuild, _all_passed(checks)))
-    checks.append(_run("ezkl", examination.ezkl, _all_passed(checks)))
-    return BundleVerification(tuple(checks), _notes(bundle, pins, model_path is not None), bundle, examination.values)
+            checks.append(run_check(label, partial(examination.pinned, name)))
+    if model_path is not None and rebuild:
+        rebuilding = partial(rebuild_circuit, bundle, model_path, srs_path, budget=budget)
+        checks.append(run_check("rebuild", rebuilding, all_passed(checks)))
+    checks.append(run_check("ezkl", examination.ezkl, all_passed(checks)))
+    return BundleVerification(
+        tuple(checks), _notes(bundle, pins, model_path is not None and rebuild), bundle, examination.values
+    )
 
 
 def _reading_checks(error: BundleError) -> tuple[Check, ...]:
     position = READING.index(error.check)
     passed = [Check(name, CheckState.PASSED, "") for name in READING[:position]]
     return (*passed, Check(error.check, CheckState.FAILED, one_line(str(error))))
-
-
-def _run(name: str, check: Callable[[], str], allowed: bool = True) -> Check:
-    if not allowed:
-        return Check(name, CheckState.NOT_RUN, "an earlier check failed")
-    try:
-        return Check(name, CheckState.PASSED, one_line(check()))
-    except ZkError as error:
-        return Check(name, CheckState.FAILED, one_line(str(error)))
-
-
-def _all_passed(checks: list[Check]) -> bool:
-    return all(check.state is CheckState.PASSED for check in checks)
 
 
 def _notes(bundle: Bundle, pins: dict[str, str | None], rebuilt: bool) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ _COUNTS = (
     "total_dynamic_col_size",
     "total_shuffle_col_size",
 )
-_VISIBILITIES = {"Public": "public", "Private": "private", "Fixed": "fixed"}
-"""EZKL's spelling of those that a bundle may have; hashed and committed values are not offered."""
+_VISIBILITIES = {"Public": "public", "Private": "private", "Fixed": "fixed", "KZGCommit": "polycommit"}
+"""EZKL's spelling of those that a bundle may have; hashed values are not offered."""
 
 _VK_HEADER_BYTES, _VK_VERSION, _POINT_BYTES = 7, 3, 64
 

@@ -40,6 +40,7 @@ class CircuitCost:
         table_columns: columns that the longest table is split over; 1 is cheapest.
         shuffle_column_cells: cells of the columns of shuffles.
         dynamic_column_cells: cells of the columns of dynamic lookups.
+        committed_columns: columns of committed tensors, one for each unless it is longer than a column.
         table_parts: for each table, those of lookups first, the columns that it is split over; empty where only the
             longest is known.
 
@@ -65,6 +66,7 @@ class CircuitCost:
     shuffle_column_cells: int = 0
     dynamic_column_cells: int = 0
     table_parts: tuple[int, ...] = ()
+    committed_columns: int = 0
 
 
 def usable_rows(logrows: int) -> int:
@@ -119,6 +121,8 @@ def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> Circui
     einsums = settings["einsum_params"]["equations"]
     blocks = block_count(int(settings["num_rows"]), height)
     constants = block_count(int(settings["total_const_size"]), height) if settings["total_const_size"] else 0
+    sizes = settings.get("module_sizes", {}).get("polycommit", [])
+    committed = sum(math.ceil(size / usable_rows(height)) for size in sizes)
     tables = len(settings["required_lookups"]) + len(settings["required_range_checks"])
     return CircuitCost(
         einsum_distinct=len({(equation, tuple(sorted(sizes.items()))) for equation, sizes in einsums}),
@@ -135,10 +139,11 @@ def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> Circui
         num_inner_cols=inner,
         logrows=height,
         blocks=blocks,
-        columns=3 * inner * blocks + constants + (public_value_count(settings) > 0),
+        columns=3 * inner * blocks + constants + (public_value_count(settings) > 0) + committed,
         lookup_arguments=tables * inner * blocks,
         table_columns=math.ceil(table_rows(settings) / usable_rows(height)),
         shuffle_column_cells=int(settings.get("total_shuffle_col_size", 0)),
         dynamic_column_cells=int(settings.get("total_dynamic_col_size", 0)),
         table_parts=tuple(math.ceil(length / usable_rows(height)) for length in table_lengths(settings)),
+        committed_columns=committed,
     )

@@ -84,14 +84,14 @@ class Columns:
 
 
 def circuit_columns(cost: CircuitCost) -> Columns:
-    """Columns of the circuit that ``cost`` describes; committed tensors are not counted."""
+    """Columns of the circuit that ``cost`` describes."""
     tables, inner, blocks = cost.static_lookups + cost.range_checks, cost.num_inner_cols, cost.blocks
     shuffled = sum(
         block_count(cells, cost.logrows) for cells in (cost.shuffle_column_cells, cost.dynamic_column_cells) if cells
     )
     freivalds = block_count(cost.einsum_column_cells, cost.logrows) if cost.einsum_column_cells else 0
     constants = block_count(cost.total_const_size, cost.logrows) if cost.total_const_size else 0
-    advice = 3 * inner * blocks + 3 * shuffled + 6 * inner * freivalds
+    advice = 3 * inner * blocks + 3 * shuffled + 6 * inner * freivalds + cost.committed_columns
     looked_up = (tables + shuffled) * inner * blocks
     parts = cost.table_parts or (cost.table_columns,) * tables
     degree = max(inner + 2, 4 + max(parts, default=-1), 6 if shuffled else 3)

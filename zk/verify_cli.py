@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zk.bundle_check import BundleVerification, verify_bundle
+from zk.bundle_check import verify_bundle
 from zk.bundle_manifest import PublicTensor
+from zk.bundle_verdict import BundleVerification
 from zk.stages import write_json
 from zk.types import Budget
 

@@ -18,9 +18,10 @@ from models import TINY, TinyGenerator
 
 from zk import backend
 from zk.bundle import Bundle, read_bundle
-from zk.bundle_check import BundleVerification, CheckState, verify_bundle
+from zk.bundle_check import verify_bundle
 from zk.bundle_format import DESCRIBED, MANIFEST, MEMBER_LIMITS_BYTES, BundleError
 from zk.bundle_manifest import Manifest
+from zk.bundle_verdict import BundleVerification, CheckState
 from zk.bundle_write import write_bundle
 from zk.errors import ArtifactError
 from zk.export import export_onnx

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 
+from zk.checked.bounds import check_bounds
 from zk.checked.compiler import compile_program
 from zk.checked.emit import emit_model
 from zk.checked.foreign import ForeignNodes
@@ -44,6 +45,11 @@ class PartCircuit:
         """SHA-256 of the graph."""
         return hashlib.sha256(self.model).digest()
 
+    @property
+    def salt(self) -> list[int]:
+        """Salt cells of each committed column, the asked one (which has none) included."""
+        return [*(column.salt for column in self.part.columns), 0]
+
 
 @dataclass(frozen=True, eq=False)
 class CheckedCircuit:
@@ -78,6 +84,7 @@ def build_checked(onnx_path: Path, options: CheckedOptions, workdir: Path, *, bu
     """
     foreign = ForeignNodes(options, workdir / "nodes", budget)
     program = compile_program(lowered_graph(onnx_path), options, foreign.scale)
+    check_bounds(program)
     return circuit_of(program, foreign, options.cuts)
 
 

@@ -216,8 +216,7 @@ def _stages(
         "proof_bytes": len(proof["proof"]),
         "public_value_bytes": 32 * sum(len(column) for column in proof["instances"]),
     }
-    salt = [column.salt for column in part.part.columns] + [0]
-    audit = {"pk": path["pk.key"], "settings": path["settings.json"], "vk": path["vk.key"], "salt": salt}
+    audit = {"pk": path["pk.key"], "settings": path["settings.json"], "vk": path["vk.key"], "salt": part.salt}
     report = runner.run("audit", "zk.audit:audit_to_json", audit)
     found |= {"wiring": Wiring(report["verdict"]), "wiring_reason": report["reason"], "complete": True}
 

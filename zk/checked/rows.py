@@ -2,7 +2,7 @@
 
 EZKL's settings give those of a dry layout, which assigns a committed column again for every slice that is cut from it.
 The real layout finds it assigned and takes a fraction; but as many columns are made, and paid for, as the settings ask
-The real layout finds it assigned and takes a fraction; but as many columns are made, and paid for, as the settings
+for. So the settings get the real number. Were it too small, key generation would fail; it never truncates.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""How far integers can reach: a claim that holds modulo the field holds over the integers if neither side wraps."""
+
+from __future__ import annotations
+
+import math
+
+from zk.checked.errors import CheckedError
+from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times
+from zk.field import MODULUS
+
+PUBLIC_BITS = 62
+"""The verifier refuses public inputs and outputs of 2**62 or more in magnitude."""
+
+FOREIGN_BITS = 127
+"""EZKL computes the values of its own operators in 128-bit integers."""
+
+MARGIN = 4
+
+
+def check_bounds(program: Program) -> None:
+    """Refuse a program in which a side of a claim could reach a quarter of the field.
+
+    Raises:
+        CheckedError: it could; fewer bits help.
+    """
+    bounds: dict[str, int] = {}
+    private = program.options.private_inputs
+    for value in program.inputs:
+        bounds[value.name] = program.half_range if value.name in private else 1 << PUBLIC_BITS
+    for step in program.steps:
+        if isinstance(step, Claim):
+            reach = _reach(step, bounds) * step.lift
+            claimed = 2 * program.half_range * (program.half_range + 1)
+            if max(reach, claimed) * MARGIN >= MODULUS:
+                raise CheckedError(
+                    f"{step.node!r} must stay below a quarter of the field; it may reach 2**{reach.bit_length()}; "
+                    "use fewer bits, or private inputs, whose range is looked up"
+                )
+            bounds[step.output.name] = program.half_range if step.in_range != "output" else reach
+        else:
+            bounds[step.output.name] = _bound(step, bounds)
+
+
+def _reach(claim: Claim, bounds: dict[str, int]) -> int:
+    if claim.map is not None:
+        return claim.map.reach(bounds[claim.inputs[0].name])
+    left, right = claim.inputs
+    return bounds[left.name] * bounds[right.name] * left.shape[-1]
+
+
+def _bound(step: Step, bounds: dict[str, int]) -> int:
+    if isinstance(step, Raise):
+        return bounds[step.input.name]
+    if isinstance(step, Lookup):
+        reach = bounds[step.input.name]
+        return reach if step.function == RELU else max(reach, 1 << step.input.declared) + 1
+    if isinstance(step, Times):
+        other = int(abs(step.constant).max()) if step.constant is not None else bounds[step.inputs[1].name]
+        return bounds[step.inputs[0].name] * other
+    if isinstance(step, Foreign):
+        return 1 << FOREIGN_BITS
+    assert isinstance(step, Exact)
+    raised = [bounds[value.name] << (step.output.bits - value.bits) for value in step.inputs]
+    if step.node.op_type in ("Add", "Sub"):
+        return sum(raised) if len(raised) > 1 else 2 * raised[0]
+    if step.node.op_type == "ReduceSum":
+        return raised[0] * math.ceil(step.inputs[0].size / step.output.size)
+    return max(raised)

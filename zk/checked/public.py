@@ -1,0 +1,15 @@
+"""The public tensors of a checked circuit, in its order: checks, public inputs, outputs."""
+
+from __future__ import annotations
+
+from zk.bundle_manifest import PublicTensor
+from zk.checked.emit import CHECKS
+from zk.checked.parts import Part
+
+
+def part_public(part: Part) -> tuple[PublicTensor, ...]:
+    """Describe what one part gives out."""
+    checks = PublicTensor(CHECKS, "check", (1, len(part.claims) + 1), 0, part.index)
+    inputs = [PublicTensor(value.name, "input", value.shape, value.bits, part.index) for value in part.public_inputs]
+    outputs = [PublicTensor(value.name, "output", value.shape, value.bits, part.index) for value in part.outputs]
+    return (checks, *inputs, *outputs)
