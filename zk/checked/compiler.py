@@ -11,22 +11,24 @@ import onnx
 from numpy.typing import NDArray
 
 from zk.checked.errors import CheckedError
+from zk.checked.kinds import (
+    MOVES,
+    ONE_TO_ONE,
+    RELU,
+    SUMS,
+    TABLES,
+    check_resize,
+    power_shift,
+    round_factor,
+    uniform,
+)
 from zk.checked.maps import LinearMap, identity
 from zk.checked.options import CheckedOptions
 from zk.checked.products import PRODUCTS, read_map
-from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times, Value
+from zk.checked.program import Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times, Value
 from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
 
-TABLES = frozenset({RELU, "HardSwish", "Sigmoid", "Tanh", "Erf"})
-MOVES = frozenset(
-    ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth", "Slice", "Gather",
-     "Expand", "Tile", "Split", "Resize")
-)  # fmt: skip
-ONE_TO_ONE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"})
-"""Moves that keep every element: what is looked up behind them is looked up in front of them."""
-
-SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
 MIN_WEIGHT_BITS = 6
 """Where an input's scale would leave its product's weights fewer bits, it is divided down first."""
 
@@ -305,16 +307,3 @@ class _Compiler:
         self._serial += 1
         return f"{name}_s{self._serial}"
 
-
-def _power_shift(constant: NDArray[Any]) -> int | None:
-    """J where every element is 2**-j, j >= 1; else None."""
-    first = float(constant.flat[0])
-    if first <= 0 or first >= 1 or not np.all(constant == constant.flat[0]):
-        return None
-    mantissa, exponent = math.frexp(first)
-    return 1 - exponent if mantissa == 0.5 else None
-
-
-def _is_repeat(node: onnx.NodeProto) -> bool:
-    facts = attributes_of(node)
-    return bool(facts.get("mode", "nearest") == "nearest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -151,12 +152,24 @@ def _exact(step: Exact, values: Mapping[str, Tensor]) -> Tensor:
 def _evaluate(
     node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]], constants: Mapping[str, NDArray[Any]]
 ) -> NDArray[Any]:
-    slots = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, array.shape) for name, array in feeds.items()
-    ]
-    target = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.INT64, None)
-    initial = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
-    graph = onnx.helper.make_graph([node], "step", slots, [target], initial)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)])
-    (found,) = ReferenceEvaluator(model).run(None, dict(feeds))
+    key = node.SerializeToString(deterministic=True)
+    shapes = tuple((name, array.shape) for name, array in feeds.items())
+    initial = tuple((name, array.tobytes(), array.dtype.str, array.shape) for name, array in constants.items())
+    (found,) = _evaluator(key, shapes, initial).run(None, dict(feeds))
     return np.asarray(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _evaluator(
+    node: bytes, shapes: tuple[tuple[str, tuple[int, ...]], ...], constants: tuple[tuple[str, bytes, str, Any], ...]
+) -> ReferenceEvaluator:
+    """The reference implementation of one node on integers."""
+    read = onnx.NodeProto.FromString(node)
+    slots = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, shape) for name, shape in shapes]
+    target = onnx.helper.make_tensor_value_info(read.output[0], onnx.TensorProto.INT64, None)
+    initial = [
+        onnx.numpy_helper.from_array(np.frombuffer(data, kind).reshape(shape), name)
+        for name, data, kind, shape in constants
+    ]
+    graph = onnx.helper.make_graph([read], "step", slots, [target], initial)
+    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)]))

@@ -19,10 +19,6 @@ from numpy.typing import NDArray
 from zk.checked.maps import LinearMap
 from zk.checked.options import CheckedOptions
 
-RELU = "Relu"
-"""Looked up in EZKL's HardSwish table at scale 1, which is max(v, 0) at every integer."""
-
-
 @dataclass(frozen=True)
 class Value:
     """A tensor between two steps.

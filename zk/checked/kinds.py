@@ -1,0 +1,72 @@
+"""Which operators have a checked form, and what EZKL makes of constant factors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from zk.checked.errors import CheckedError
+from zk.lowering.graph import attributes_of
+
+RELU = "Relu"
+"""Looked up in EZKL's HardSwish table at scale 1, which is max(v, 0) at every integer."""
+
+TABLES = frozenset({RELU, "HardSwish", "Sigmoid", "Tanh", "Erf"})
+MOVES = frozenset(
+    ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth", "Slice", "Gather",
+     "Expand", "Resize")
+)  # fmt: skip
+ONE_TO_ONE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"})
+"""Moves that keep every element: what is looked up behind them is looked up in front of them."""
+
+SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
+"""Of values at one scale; of real constants, too, which EZKL rounds to the activations' scale."""
+
+_WHOLE_FLOAT = 24
+"""float32 holds every integer of so many bits."""
+
+
+def check_resize(node: onnx.NodeProto, source: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Refuse a Resize that does more than repeat elements: EZKL repeats them whatever the attributes say.
+
+    Raises:
+        CheckedError: interpolation, factors that are not whole, or other elements than the repeated ones.
+    """
+    facts = attributes_of(node)
+    place = facts.get("coordinate_transformation_mode", "half_pixel")
+    rounding = facts.get("nearest_mode", "round_prefer_floor")
+    centred = place in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel") and rounding.startswith("round")
+    repeats = centred or (place == "asymmetric" and rounding == "floor")
+    whole = len(source) == len(target) and all(after % before == 0 for before, after in zip(source, target, strict=True))
+    if facts.get("mode", "nearest") != "nearest" or not repeats or not whole:
+        raise CheckedError(f"Resize must repeat elements (nearest, whole factors); {node.name!r} does not")
+
+
+def round_factor(constant: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Round a constant to integers at a scale of ``2**bits``, halves away from zero, each exact in float32.
+
+    Raises:
+        CheckedError: every element rounds to zero, and EZKL's parser would drop the product and its scale.
+    """
+    scaled = constant.astype(np.float64) * 2.0**bits
+    whole = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
+    if not whole.any():
+        raise CheckedError(
+            f"a factor must not round to 0 at {bits} bits; {np.abs(constant).max():.3g} does; use more activation_bits"
+        )
+    return np.asarray(whole if np.abs(whole).max() < 2.0**_WHOLE_FLOAT else whole.astype(np.float32), np.float64)
+
+
+def uniform(constant: NDArray[Any]) -> float | None:
+    """The number that every element equals, or None."""
+    return float(constant.flat[0]) if np.all(constant == constant.flat[0]) else None
+
+
+def power_shift(factor: float) -> int | None:
+    """J where the factor is 2**-j, j >= 1, which EZKL takes for a change of scale; else None."""
+    mantissa, exponent = math.frexp(factor)
+    return 1 - exponent if mantissa == 0.5 and 0 < factor < 1 else None

@@ -1,0 +1,270 @@
+"""Choosing the layout of a checked circuit: the scales that samples fit, and the columns and height proved fastest.
+
+Precision is nearly free here. A table fills a column anyway, so it is made as long as one; the activations' scale is
+the finest at which the samples, with a margin, stay inside; weights get the table's bits. What is left to choose is the
+height and the number of inner columns, by predicted time within the memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zk.checked.circuit import CheckedCircuit, build_checked
+from zk.checked.errors import CheckedError
+from zk.checked.evaluate import quantise, run_program
+from zk.checked.foreign import circuit_options
+from zk.checked.height import least_logrows
+from zk.checked.options import CheckedOptions
+from zk.checked.rows import with_rows
+from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
+from zk.cost import CostPrediction, predict_cost
+from zk.cost_model import CostModel
+from zk.errors import ZkError
+from zk.export import run_onnx
+from zk.fidelity import FidelityReport, fidelity_report
+from zk.plan import PlanGoal
+from zk.stages import StageRunner
+from zk.types import Budget
+
+INNER_COLUMNS = (1, 2, 3)
+"""From 4 on the constraints' degree doubles the memory."""
+
+HEIGHTS = 3
+"""How many heights from the least on are compared."""
+
+LONGEST_TABLE_BITS = 18
+PROBE_ACTIVATION_BITS, PROBE_TABLE_BITS = 8, 16
+
+
+@dataclass(frozen=True)
+class CheckedCandidate:
+    """One layout.
+
+    Attributes:
+        options: of the circuit; logrows is set.
+        costs: figures of every part.
+        predicted: of every part.
+        verdict: empty if it fits, else what it breaks.
+    """
+
+    options: CheckedOptions
+    costs: tuple[CircuitCost, ...]
+    predicted: tuple[CostPrediction, ...]
+    verdict: str
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts."""
+        return sum(cost.rows for cost in self.costs)
+
+    @property
+    def predicted_peak_bytes(self) -> int:
+        """Memory to have free for the most demanding stage of any part."""
+        return max(found.admission_bytes for found in self.predicted)
+
+    @property
+    def predicted_prove_seconds(self) -> float:
+        """Wall clock of the prove stages, one part after the other."""
+        return sum(found.seconds["prove"].middle for found in self.predicted)
+
+
+@dataclass(frozen=True)
+class CheckedPlan:
+    """What was compared and chosen.
+
+    Attributes:
+        candidates: fastest first.
+        best: the choice; None where no candidate fits.
+        fidelity: of the chosen scales on the samples.
+        foreign: operators that EZKL computes in its own form.
+        source: the float model.
+    """
+
+    candidates: tuple[CheckedCandidate, ...]
+    best: CheckedCandidate | None
+    fidelity: FidelityReport
+    foreign: tuple[str, ...]
+    source: Path
+
+    @property
+    def reasons(self) -> str:
+        """What the candidates break, each reason once."""
+        return "; ".join(sorted({found.verdict for found in self.candidates}))
+
+
+def plan_checked(
+    onnx_path: Path,
+    samples: Sequence[Tensor],
+    workdir: Path,
+    *,
+    goal: PlanGoal,
+    base: CheckedOptions,
+    budget: Budget,
+    model: CostModel | None = None,
+) -> CheckedPlan:
+    """Find the layout with the least predicted proving time that fulfils ``goal``.
+
+    Args:
+        onnx_path: trained model with a fixed batch and float32 inputs.
+        samples: for each input a tensor [N, ...]; ranges and fidelity come from these N samples.
+        workdir: receives drafts.
+        goal: memory, error and margin to keep; its scales are not used.
+        base: private inputs, salt, direct nodes and cuts; a height that it names is kept.
+        budget: limits of each call of EZKL.
+        model: predicts time and memory; None is the shipped one.
+
+    Raises:
+        LoweringError: the model cannot be read or rewritten.
+        CheckedError: it has no checked form.
+    """
+    rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
+    reach = _reach(onnx_path, rows, workdir, base, budget) * goal.range_margin
+    heights = _heights(onnx_path, workdir, base, budget)
+    found: list[CheckedCandidate] = []
+    reports: dict[tuple[int, int], FidelityReport] = {}
+    for logrows in heights:
+        scaled = scales_for(reach, logrows, base)
+        report = reports.setdefault(
+            (scaled.table_bits, scaled.activation_bits), _fidelity(onnx_path, rows, workdir, scaled, budget)
+        )
+        error = report.mean_abs_error
+        broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
+        found += [
+            draft_candidate(
+                onnx_path, workdir, dataclasses.replace(scaled, num_inner_cols=inner), goal, broken, budget, model
+            )
+            for inner in INNER_COLUMNS
+        ]
+    found.sort(key=lambda candidate: (candidate.verdict != "", candidate.predicted_prove_seconds))
+    best = found[0] if found[0].verdict == "" else None
+    chosen = found[0].options
+    return CheckedPlan(
+        candidates=tuple(found),
+        best=best,
+        fidelity=reports[(chosen.table_bits, chosen.activation_bits)],
+        foreign=build_checked(onnx_path, chosen, workdir, budget=budget).program.foreign,
+        source=onnx_path,
+    )
+
+
+def scales_for(reach: float, logrows: int, base: CheckedOptions) -> CheckedOptions:
+    """The longest table of one column, and the finest activations that stay inside it.
+
+    Args:
+        reach: greatest magnitude that a table is asked for, as a real number, margin included.
+        logrows: height.
+        base: everything else.
+
+    Raises:
+        CheckedError: the reach leaves no fractional bit.
+    """
+    table_bits = min(logrows - 1, LONGEST_TABLE_BITS)
+    activation_bits = table_bits - 1 - max(0, math.ceil(math.log2(max(reach, 2.0**-8))))
+    if activation_bits < 1:
+        raise CheckedError(
+            f"activations reach {reach:.3g}: no table of 2**{table_bits} entries holds them; raise logrows"
+        )
+    return dataclasses.replace(
+        base, table_bits=table_bits, activation_bits=min(activation_bits, table_bits - 2), logrows=logrows
+    )
+
+
+def draft_candidate(
+    onnx_path: Path,
+    workdir: Path,
+    options: CheckedOptions,
+    goal: PlanGoal,
+    broken: str,
+    budget: Budget,
+    model: CostModel | None,
+) -> CheckedCandidate:
+    """Draft one layout and predict its cost; ``broken`` is what its scales break already."""
+    circuit = build_checked(onnx_path, options, workdir, budget=budget)
+    costs = part_costs(circuit, options.logrows or least_logrows(circuit), workdir, budget)
+    predicted = tuple(predict_cost(cost, model) for cost in costs)
+    peak = max(found.admission_bytes for found in predicted)
+    if not broken and peak > goal.memory_bytes:
+        broken = f"predicted memory {peak / 2**30:.1f} GiB above {goal.memory_bytes / 2**30:.1f}"
+    return CheckedCandidate(options, costs, predicted, broken)
+
+
+def part_costs(circuit: CheckedCircuit, logrows: int, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
+    """Figures of each part at a height, from settings alone."""
+    costs = []
+    options = circuit_options(circuit.program.options, logrows)
+    for part in circuit.parts:
+        runner = StageRunner(workdir / f"draft-{part.part.index}", options, budget)
+        onnx = runner.file("checked.onnx")
+        onnx.write_bytes(part.model)
+        runner.settings(onnx)
+        settings = load_settings(runner.file("settings.json"))
+        costs.append(circuit_cost(with_rows(settings, part.rows), logrows))
+    return tuple(costs)
+
+
+def format_checked_plan(plan: CheckedPlan) -> str:
+    """Lay the candidates out as text, the best first; "w" is the number of inner columns, seconds those of proving."""
+    lines = [f"{'table':>6} {'bits':>5} {'w':>2} {'rows':>10} {'k':>3} {'parts':>5} {'GiB':>6} {'seconds':>8}  verdict"]
+    for found in plan.candidates:
+        options = found.options
+        verdict = found.verdict or ("chosen" if found is plan.best else "fits")
+        lines.append(
+            f"2**{options.table_bits:<3} {options.activation_bits:>5} {options.num_inner_cols:>2} {found.rows:>10,} "
+            f"{options.logrows or 0:>3} {len(found.costs):>5} {found.predicted_peak_bytes / 2**30:>6.2f} "
+            f"{found.predicted_prove_seconds:>8.1f}  {verdict}"
+        )
+    error = plan.fidelity
+    lines.append(f"mean error {error.mean_abs_error:.5f}, PSNR {error.psnr_db:.1f} dB on {error.samples} samples")
+    if plan.foreign:
+        lines.append(f"left to EZKL: {', '.join(plan.foreign)}")
+    return "\n".join(lines)
+
+
+def _heights(onnx_path: Path, workdir: Path, base: CheckedOptions, budget: Budget) -> list[int]:
+    """The asked height, or a few from the least at which the columns fit."""
+    if base.logrows is not None:
+        return [base.logrows]
+    small = dataclasses.replace(base, table_bits=6, activation_bits=3)
+    least = max(least_logrows(build_checked(onnx_path, small, workdir, budget=budget)), 9)
+    return list(range(least, least + HEIGHTS))
+
+
+def _reach(
+    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, base: CheckedOptions, budget: Budget
+) -> float:
+    """Greatest magnitude, as a real number, that a table is asked for on the samples."""
+    options = dataclasses.replace(
+        base, activation_bits=PROBE_ACTIVATION_BITS, table_bits=PROBE_TABLE_BITS, logrows=None
+    )
+    circuit = build_checked(onnx_path, options, workdir, budget=budget)
+    greatest = 0
+    for row in rows:
+        run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values, within_tables=False)
+        greatest = max(greatest, -run.looked_up[0], run.looked_up[1])
+    return greatest / 2.0**PROBE_ACTIVATION_BITS
+
+
+def _fidelity(
+    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
+) -> FidelityReport:
+    circuit = build_checked(onnx_path, options, workdir, budget=budget)
+    bits = circuit.program.outputs[0].bits
+    wanted, found = [], []
+    for row in rows:
+        try:
+            run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values)
+        except ZkError:
+            continue  # outside the tables by the margin's choice; the sampler counts these
+        wanted.append(run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row))[0].ravel())
+        found.append(run.outputs[0].double().flatten() / 2.0**bits)
+    if not found:
+        raise CheckedError("no sample stays inside the tables; give a margin or more table bits")
+    return fidelity_report(torch.from_numpy(np.stack(wanted)).double(), torch.stack(found))
