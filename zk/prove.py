@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 import tempfile
@@ -13,13 +14,22 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from zk.bundle import Bundle
+from zk.bundle_format import SETTINGS, VK
+from zk.bundle_record import members_sha256
 from zk.bundle_write import write_bundle
+from zk.checked.circuit import build_checked
+from zk.checked.options import WEIGHTS, CheckedOptions
+from zk.checked.planner import format_checked_plan, plan_checked
+from zk.checked.prove import Proving
+from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.errors import ArtifactError, OptionError, ZkError
 from zk.graph_inputs import graph_inputs
 from zk.pipeline import ProofRun, prove_sample
+from zk.plan import PlanGoal
 from zk.srs import SrsKind, srs_path
 from zk.types import Budget, CircuitOptions, StageResult
 
@@ -39,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prove(options: argparse.Namespace) -> int:
+    if options.circuit == "checked":
+        return _prove_checked(options)
     circuit = circuit_options(options)
     samples = [load_sample(path, options.model) for path in (options.input, *options.calibration)]
     with _workdir(options.workdir) as workdir:
@@ -71,6 +83,60 @@ def _prove(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prove_checked(options: argparse.Namespace) -> int:
+    """Plan, unless both scales are given; prove every part; write the bundle."""
+    samples = [
+        tuple(torch.from_numpy(values) for values in load_sample(path, options.model))
+        for path in (options.input, *options.calibration)
+    ]
+    budget = Budget(int(options.memory_gb * 1e9), options.seconds)
+    with _workdir(options.workdir) as workdir:
+        layout = _checked_layout(options, samples, workdir / "plan", budget)
+        circuit = build_checked(options.model, layout, workdir, budget=budget)
+        proving = Proving(
+            workdir=workdir,
+            srs_dir=options.srs_dir,
+            budget=budget,
+            srs_kind=SrsKind(options.srs),
+            threads=options.threads,
+            keep_proving_key=options.keep_proving_key,
+        )
+        run = prove_checked(options.model, circuit, samples[0], proving)
+        print("\n".join(stage_lines(run.stages)))
+        print("\n".join(verdict_lines(run)))
+        if not run.counts_as_proved:
+            print(f"NOT PROVED ({run.outcome}); no bundle was written")
+            return 1
+        config = {"checked": layout.to_json(), "srs": options.srs}
+        bundle = write_checked_bundle(
+            run, circuit, options.out, onnx_path=options.model, proving=proving, config=config
+        )
+    print("\n".join(bundle_lines(bundle)))
+    return 0
+
+
+def _checked_layout(
+    options: argparse.Namespace, samples: Sequence[tuple[torch.Tensor, ...]], workdir: Path, budget: Budget
+) -> CheckedOptions:
+    base = CheckedOptions(
+        private_inputs=tuple(options.private), salt=options.salt, logrows=options.logrows, weights=options.weights
+    )
+    if options.table_bits is not None and options.activation_bits is not None:
+        return dataclasses.replace(
+            base,
+            table_bits=options.table_bits,
+            activation_bits=options.activation_bits,
+            num_inner_cols=options.columns,
+        )
+    columns = [torch.stack(column) for column in zip(*samples, strict=True)]
+    goal = PlanGoal(memory_bytes=budget.memory_bytes)
+    plan = plan_checked(options.model, columns, workdir, goal=goal, base=base, budget=budget)
+    print(format_checked_plan(plan))
+    if plan.best is None:
+        raise OptionError(f"some layout must fulfil the goal; none does: {plan.reasons}; allow more memory")
+    return plan.best.options
+
+
 def stage_lines(stages: Sequence[StageResult]) -> list[str]:
     """Lay out the stages as a table; a failed one carries its message."""
     lines = [f"{'stage':<10} {'outcome':<14} {'seconds':>9} {'peak MB':>9}"]
@@ -80,14 +146,16 @@ def stage_lines(stages: Sequence[StageResult]) -> list[str]:
     return lines
 
 
-def verdict_lines(run: ProofRun) -> list[str]:
+def verdict_lines(run: ProofRun | CheckedRun) -> list[str]:
     """State each condition that a proof must meet to count, and the fidelity."""
     lines = [
         f"verified {run.verified}, inputs match {run.inputs_match}, tampered copies rejected {run.tampered_rejected}",
         f"wiring {run.wiring}: {run.wiring_reason or 'not audited'}",
     ]
-    if run.cost is not None:
-        lines.append(f"logrows {run.cost.logrows}, {run.cost.rows:,} rows in {run.cost.blocks} blocks")
+    costs = [part.cost for part in run.proof.parts] if isinstance(run, CheckedRun) else [run.cost]
+    for cost in costs:
+        if cost is not None:
+            lines.append(f"logrows {cost.logrows}, {cost.rows:,} rows in {cost.blocks} blocks")
     if run.fidelity is not None:
         error = run.fidelity
         lines.append(
@@ -104,8 +172,8 @@ def bundle_lines(bundle: Bundle) -> list[str]:
     return [
         f"PROVED; bundle {bundle.path}: {total:,} bytes ({parts})",
         f"SRS {manifest.srs_kind}, logrows {manifest.srs_logrows}, SHA-256 {manifest.srs_sha256}",
-        f"to pin: --vk-sha256 {manifest.members['vk.key'].sha256}",
-        f"        --settings-sha256 {manifest.members['settings.json'].sha256}",
+        f"to pin: --vk-sha256 {members_sha256(manifest, VK)}",
+        f"        --settings-sha256 {members_sha256(manifest, SETTINGS)}",
     ]
 
 
@@ -177,6 +245,12 @@ def _parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="ONNX model with a fixed batch of one")
     add("--input", type=Path, required=True, help="EZKL's input JSON, or .npz")
     add("--out", type=Path, required=True, help="bundle: a folder, or a file ending in .zip; must not exist")
+    add("--circuit", choices=("direct", "checked"), default="direct", help="products computed, or claimed and checked")
+    add("--private", nargs="*", default=[], metavar="INPUT", help="checked: inputs that stay secret")
+    add("--weights", choices=WEIGHTS, default="public", help="checked: known to the verifier, or bound by the key only")
+    add("--table-bits", type=int, help="checked: tables of 2**N entries; planned if left out")
+    add("--activation-bits", type=int, help="checked: scale of activations; planned if left out")
+    add("--salt", type=int, default=CheckedOptions.salt, help="checked: random elements that hide what is committed")
     add("--calibration", type=Path, nargs="*", default=[], help="further inputs that the tables must cover")
     add("--srs", choices=[str(kind) for kind in SrsKind], default=str(SrsKind.TEST_ONLY), help="kind of SRS")
     add("--srs-dir", type=Path, default=Path("mlruns/srs"), help="where SRS files are kept")

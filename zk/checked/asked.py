@@ -26,6 +26,11 @@ def asked_tensor(part: Part, layout: Layout, seed: bytes) -> list[int]:
 
 
 def _ask(program: Program, claim: Claim, spans: ClaimSpans, seed: bytes, asked: list[int]) -> None:
+    """Fill in one claim's vectors.
+
+    EZKL multiplies the side of less declared scale up before it subtracts. The claims' side is declared at 0, so what
+    meets the input's side gets the same power of two.
+    """
     rows, columns = claim.factors
     drawn = draw_elements(seed, claim.index, rows + columns)
     r = list(drawn[:rows])
@@ -37,13 +42,16 @@ def _ask(program: Program, claim: Claim, spans: ClaimSpans, seed: bytes, asked: 
         asked[spans.weighted_rows.start : spans.weighted_rows.stop] = [value * weight % MODULUS for value in r]
     if spans.columns is not None:
         asked[spans.columns.start : spans.columns.stop] = s
-    # EZKL multiplies the side of less declared scale up before it subtracts: the claims' side, which is declared at 0
-    factor = claim.lift << declared
-    if claim.map is None:
-        asked[spans.transposed.start : spans.transposed.stop] = [value * factor % MODULUS for value in r]
+    if claim.map is None or claim.bound:
+        held = program.options.activation_bits if claim.bound else 0  # constants are declared at this scale
+        weighted = claim.lift << (declared + held)
+        asked[spans.transposed.start : spans.transposed.stop] = [value * weighted % MODULUS for value in r]
+        if spans.offset is not None:
+            weighted = claim.lift << held
+            asked[spans.offset.start : spans.offset.stop] = [value * weighted % MODULUS for value in r]
         return
     tensor = _outer(r, s).reshape(claim.map.output_shape)
-    transposed = claim.map.transpose(tensor).ravel() * factor % MODULUS
+    transposed = claim.map.transpose(tensor).ravel() * (claim.lift << declared) % MODULUS
     asked[spans.transposed.start : spans.transposed.stop] = transposed.tolist()
     if spans.offset is not None:
         asked[spans.offset.start] = claim.map.bias_value(tensor) * claim.lift % MODULUS

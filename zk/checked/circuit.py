@@ -18,7 +18,7 @@ from zk.checked.options import CheckedOptions
 from zk.checked.parts import Part, split_program
 from zk.checked.program import Program
 from zk.checked.rows import part_rows
-from zk.checked.rules import CHECKED_RULES
+from zk.checked.rules import BOUND_RULES, CHECKED_RULES
 from zk.lower import load_model
 from zk.lowering import Graph, lower
 from zk.types import Budget
@@ -83,14 +83,15 @@ def build_checked(onnx_path: Path, options: CheckedOptions, workdir: Path, *, bu
         CheckedError: it has no checked form at these options.
     """
     foreign = ForeignNodes(options, workdir / "nodes", budget)
-    program = compile_program(lowered_graph(onnx_path), options, foreign.scale)
+    program = compile_program(lowered_graph(onnx_path, options), options, foreign.scale)
     check_bounds(program)
     return circuit_of(program, foreign, options.cuts)
 
 
-def lowered_graph(onnx_path: Path) -> Graph:
+def lowered_graph(onnx_path: Path, options: CheckedOptions) -> Graph:
     """Read a network and rewrite it as the checked form wants it."""
-    return Graph(lower(load_model(onnx_path), CHECKED_RULES).model)
+    rules = CHECKED_RULES if options.weights == "public" else BOUND_RULES
+    return Graph(lower(load_model(onnx_path), rules).model)
 
 
 def circuit_of(program: Program, foreign: ForeignNodes, cuts: Sequence[int] = ()) -> CheckedCircuit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,22 +9,24 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from zk.checked.bound import check_bindable
 from zk.checked.errors import CheckedError
 from zk.checked.kinds import (
     MOVES,
-    ONE_TO_ONE,
-    RELU,
     SUMS,
     TABLES,
     check_resize,
+    check_scales,
+    only_put_out,
     power_shift,
+    read_by_table,
     round_factor,
     uniform,
 )
 from zk.checked.maps import LinearMap, identity
 from zk.checked.options import CheckedOptions
 from zk.checked.products import PRODUCTS, read_map
-from zk.checked.program import Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times, Value
+from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times, Value
 from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
 
@@ -75,6 +76,7 @@ class _Compiler:
         for node in self._graph.nodes:
             self._node(node)
         outputs = tuple(self._level(self._values[name]) for name in self._graph.outputs)
+        check_scales(self._steps, bits)
         return Program(self._options, inputs, tuple(self._steps), outputs)
 
     def _node(self, node: onnx.NodeProto) -> None:
@@ -82,6 +84,8 @@ class _Compiler:
             raise CheckedError(f"nodes must have one output; {node.op_type} {node.name!r} has {len(node.output)}")
         constants = {name: array for name in node.input if (array := self._graph.constant(name)) is not None}
         inputs = [self._values[name] for name in node.input if name and name not in constants]
+        if not inputs:
+            raise CheckedError(f"nodes must depend on the network's inputs; {node.op_type} {node.name!r} does not")
         kind = node.op_type
         if node.name in self._options.direct:
             self._foreign(node, inputs, constants)
@@ -102,12 +106,8 @@ class _Compiler:
 
     def _product(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
         options = self._options
-        if len(inputs) == 2 and node.op_type == "MatMul":
+        if len(inputs) == 2 and node.op_type == "MatMul" and _pairwise(inputs[0].shape, inputs[1].shape):
             left, right = (self._divide_down(value, options.activation_bits) for value in inputs)
-            if left.shape[:-2] != right.shape[:-2] or len(left.shape) < 2 or len(right.shape) < 2:
-                raise CheckedError(
-                    f"two computed matrices must have equal leading axes; {node.name!r} has {left.shape}, {right.shape}"
-                )
             self._claim(node, None, (left, right), left.bits + right.bits)
             return
         if len(inputs) != 1:
@@ -120,6 +120,8 @@ class _Compiler:
         if found is None:
             self._foreign(node, inputs, constants)
             return
+        if self._options.weights == "bound":
+            check_bindable(node.name, found)
         self._claim(node, found, (value,), weight_bits + value.bits)
 
     def _claim(
@@ -128,7 +130,7 @@ class _Compiler:
         """Claim a product whose integers have scale ``product_bits``: divided, unless only outputs read it."""
         options = self._options
         name = node.output[0]
-        divided = not self._only_put_out(name)
+        divided = not only_put_out(self._graph, name)
         shift = product_bits - options.activation_bits
         if shift > options.table_bits:
             raise CheckedError(
@@ -137,12 +139,12 @@ class _Compiler:
             )
         bits = options.activation_bits if divided else product_bits
         output = Value(name, self._graph.shape(name), bits, 0)
-        in_range = self._range_shown(name) if divided else "output"
+        shown = "table" if read_by_table(self._graph, name, options.direct) else "lookup"
         lift = 1 << (options.table_bits - shift) if divided else 1
-        self._append_claim(node.name or name, found, inputs, output, divided, lift, in_range)
+        self._append_claim(node.name or name, found, inputs, output, divided, lift, shown if divided else "output")
         self._values[name] = output
 
-    def _divide_down(self, value: Value, most_bits: int) -> Value:
+    def _divide_down(self, value: Value, most_bits: int, in_range: str = "lookup") -> Value:
         """Bring a value of more than ``most_bits`` down to the activations' scale by a claim of its own."""
         options = self._options
         if value.bits <= most_bits:
@@ -154,8 +156,19 @@ class _Compiler:
             )
         output = Value(self._fresh(value.name), value.shape, options.activation_bits, 0)
         lift = 1 << (options.table_bits - shift)
-        self._append_claim(value.name, identity(value.shape), (value,), output, True, lift, "lookup")
+        self._append_claim(value.name, identity(value.shape), (value,), output, True, lift, in_range)
         return output
+
+    def _narrowed(self, values: Sequence[Value], more_bits: int = 0) -> list[Value]:
+        """Divide factors down, the one of most bits first, until one claim can divide their product."""
+        options, found = self._options, list(values)
+        most = options.activation_bits + options.table_bits - more_bits
+        while sum(value.bits for value in found) > most:
+            widest = max(range(len(found)), key=lambda index: found[index].bits)
+            if found[widest].bits <= options.activation_bits:
+                break
+            found[widest] = self._divide_down(found[widest], options.activation_bits)
+        return found
 
     def _copy(self, value: Value) -> Value:
         """Claim a value again, so that its declared scale is 0."""
@@ -173,101 +186,101 @@ class _Compiler:
         lift: int,
         in_range: str,
     ) -> None:
-        self._steps.append(Claim(self._claims, node, found, inputs, output, divided, lift, in_range))
+        bound = self._options.weights == "bound" and found is not None and found.kind != "identity"
+        self._steps.append(Claim(self._claims, node, found, inputs, output, divided, lift, in_range, bound))
         self._claims += 1
-
-    def _only_put_out(self, name: str) -> bool:
-        readers = self._graph.consumers(name)
-        if not readers:
-            return name in self._graph.outputs
-        return all(node.op_type in ONE_TO_ONE and self._only_put_out(node.output[0]) for node in readers)
-
-    def _range_shown(self, name: str) -> str:
-        return "table" if self._read_by_table(name) else "lookup"
-
-    def _read_by_table(self, name: str) -> bool:
-        for node in self._graph.consumers(name):
-            if node.name in self._options.direct:
-                continue
-            if node.op_type in TABLES or node.op_type == "LeakyRelu":
-                return True
-            if node.op_type in ONE_TO_ONE and self._read_by_table(node.output[0]):
-                return True
-        return False
 
     # element-wise steps
 
-    def _look_up(self, function: str, value: Value, name: str | None = None) -> Value:
-        bits = self._options.activation_bits
-        if function == RELU:
-            value = self._copy(value) if value.declared else value
-        else:
-            value = self._level(self._divide_down(value, bits))
-            if value.bits != bits:
-                raise CheckedError(f"{function} must read values at {bits} bits; {value.name!r} has {value.bits}")
-        output = Value(name or self._fresh(value.name), value.shape, value.bits, value.declared)
+    def _look_up(self, function: str, value: Value) -> Value:
+        value = self._readable(function, value)
+        output = Value(self._fresh(value.name), value.shape, value.bits, value.declared)
         self._steps.append(Lookup(function, value, output))
         return output
 
+    def _readable(self, function: str, value: Value) -> Value:
+        """Bring a value to the scales that a table reads."""
+        bits = self._options.activation_bits
+        value = self._divide_down(value, bits, "table")
+        if function == RELU:
+            return self._copy(value) if value.declared else value
+        if value.bits != bits:
+            raise CheckedError(f"{function} must read values at {bits} bits; {value.name!r} has {value.bits}")
+        return self._level(value)
+
     def _leaky(self, node: onnx.NodeProto, value: Value) -> None:
-        """``a x + (1 - a) max(x, 0)``."""
+        """``a x + (1 - a) max(x, 0)``; the first term is left out where a rounds to 0."""
+        bits = self._options.activation_bits
         slope = float(attributes_of(node).get("alpha", 0.01))
-        value = self._copy(value) if value.declared else value
-        kept = self._times_constant(value, np.array(slope))
-        positive = self._times_constant(self._look_up(RELU, value), np.array(1.0 - slope))
-        shape = list(value.shape)
-        add = onnx.helper.make_node("Add", [kept.name, positive.name], [node.output[0]], name=node.name)
-        output = Value(node.output[0], tuple(shape), kept.bits, kept.declared)
-        self._steps.append(Exact(add, (kept, positive), {}, output))
-        self._put(node, self._divide_down(output, self._options.activation_bits))
+        value = self._readable(RELU, value)
+        positive = self._look_up(RELU, value)
+        if abs(slope) * 2.0**bits >= 0.5:
+            terms = self._scaled(value, np.array(slope)), self._scaled(positive, np.array(1.0 - slope))
+            add = onnx.helper.make_node("Add", [term.name for term in terms], [node.output[0]], name=node.name)
+            scales = max(term.bits for term in terms), max(term.declared for term in terms)
+            output = Value(node.output[0], value.shape, *scales)
+            self._steps.append(Exact(add, terms, {}, output))
+            positive = self._divide_down(output, bits)
+        self._put(node, positive)
 
     def _times(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
         shape = self._graph.shape(node.output[0])
-        if len(inputs) == 2:
-            left, right = inputs
-            output = Value(node.output[0], shape, left.bits + right.bits, left.declared + right.declared)
-            self._steps.append(Times((left, right), None, output))
-            self._put(node, output)
+        if len(inputs) == 1:
+            (constant,) = constants.values()
+            self._put(node, self._scaled(inputs[0], constant, shape))
             return
-        (constant,) = constants.values()
-        value = inputs[0]
-        shift = _power_shift(constant)
-        if shift is not None and shape == value.shape:
-            output = Value(node.output[0], shape, value.bits + shift, value.declared + shift)
-            self._steps.append(Raise(value, output))
-            self._put(node, output)
-            return
-        self._put(node, self._times_constant(value, constant, shape))
+        left, right = self._narrowed(inputs)
+        output = Value(node.output[0], shape, left.bits + right.bits, left.declared + right.declared)
+        self._steps.append(Times((left, right), None, output))
+        self._put(node, output)
 
-    def _times_constant(self, value: Value, constant: NDArray[Any], shape: tuple[int, ...] | None = None) -> Value:
+    def _scaled(self, value: Value, constant: NDArray[Any], shape: tuple[int, ...] | None = None) -> Value:
+        """Multiply by a constant at the activations' scale; by 2^-j exactly."""
         bits = self._options.activation_bits
-        integers = np.sign(constant) * np.floor(np.abs(constant.astype(np.float64)) * 2.0**bits + 0.5)
-        if _power_shift(integers / 2.0**bits) is not None:  # EZKL would take it for a change of scale
-            shift = _power_shift(integers / 2.0**bits) or 0
-            output = Value(self._fresh(value.name), value.shape, value.bits + shift, value.declared + shift)
+        shape = value.shape if shape is None else shape
+        factor = uniform(constant)
+        shift = None if factor is None else power_shift(factor)
+        integers = round_factor(constant, bits) if shift is None else constant
+        if shift is None and (factor := uniform(integers)) is not None:
+            shift = power_shift(factor / 2.0**bits)
+        if factor is not None:
+            value = self._expanded(value, shape)
+        if shift == 0:
+            return value
+        if shift is not None:
+            output = Value(self._fresh(value.name), shape, value.bits + shift, value.declared + shift)
             self._steps.append(Raise(value, output))
             return output
-        output = Value(self._fresh(value.name), shape or value.shape, value.bits + bits, value.declared + bits)
-        self._steps.append(Times((value,), np.asarray(integers, np.int64), output))
+        (value,) = self._narrowed([value], bits)
+        output = Value(self._fresh(value.name), shape, value.bits + bits, value.declared + bits)
+        self._steps.append(Times((value,), integers.astype(np.int64), output))
+        return output
+
+    def _expanded(self, value: Value, shape: tuple[int, ...]) -> Value:
+        if value.shape == shape:
+            return value
+        output = Value(self._fresh(value.name), shape, value.bits, value.declared)
+        size = f"{output.name}_shape"
+        node = onnx.helper.make_node("Expand", [value.name, size], [output.name], name=output.name)
+        self._steps.append(Exact(node, (value,), {size: np.array(shape, np.int64)}, output))
         return output
 
     def _exact(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
-        numbers = [array for array in constants.values() if np.issubdtype(array.dtype, np.floating)]
-        moves = node.op_type in MOVES and (node.op_type != "Resize" or _is_repeat(node))
-        if not moves and (node.op_type == "Resize" or any(array.any() for array in numbers)):
+        bits = self._options.activation_bits
+        shape = self._graph.shape(node.output[0])
+        if node.op_type == "Resize":
+            check_resize(node, inputs[0].shape, shape)
+        reals = node.op_type in SUMS and any(np.issubdtype(array.dtype, np.floating) for array in constants.values())
+        if reals and any(value.bits < bits for value in inputs):
             self._foreign(node, inputs, constants)
             return
         if len({value.bits for value in inputs}) > 1 and node.op_type == "Concat":
-            inputs = [self._divide_down(value, self._options.activation_bits) for value in inputs]
-        offsets = {value.bits - value.declared for value in inputs}
-        if len(offsets) > 1:
+            inputs = [self._divide_down(value, bits) for value in inputs]
+        if reals or len({value.bits - value.declared for value in inputs}) > 1:
             inputs = [self._level(value) for value in inputs]
-        shape = self._graph.shape(node.output[0])
-        output = Value(
-            node.output[0], shape, max(value.bits for value in inputs), max(value.declared for value in inputs)
-        )
-        renamed = self._renamed(node, inputs, constants)
-        self._steps.append(Exact(renamed, tuple(inputs), dict(constants), output))
+        scales = max(value.bits for value in inputs), max(value.declared for value in inputs)
+        output = Value(node.output[0], shape, *scales)
+        self._steps.append(Exact(self._renamed(node, inputs, constants), tuple(inputs), dict(constants), output))
         self._put(node, output)
 
     def _foreign(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
@@ -307,3 +320,6 @@ class _Compiler:
         self._serial += 1
         return f"{name}_s{self._serial}"
 
+
+def _pairwise(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
+    return len(left) >= 2 and len(right) >= 2 and left[:-2] == right[:-2]

@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from zk.checked.bound import bound_input_side, bound_offset
 from zk.checked.layout import ASKED, Layout, Span
 from zk.checked.parts import Part, remainder_of
 from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Raise, Times
@@ -25,10 +26,12 @@ _OPSET = 17
 
 def emit_model(part: Part, layout: Layout) -> onnx.ModelProto:
     """Write the checked graph of a part."""
-    return _Emitter(part, layout).model()
+    return Emitter(part, layout).model()
 
 
-class _Emitter:
+class Emitter:
+    """Writes one part's graph, node by node."""
+
     def __init__(self, part: Part, layout: Layout) -> None:
         self._part = part
         self._options = part.program.options
@@ -39,6 +42,7 @@ class _Emitter:
         self._serial = 0
 
     def model(self) -> onnx.ModelProto:
+        """Write all of it."""
         part = self._part
         sizes = {column.name: column.size for column in part.columns} | {ASKED: self._layout.asked_size}
         slots = [helper.make_tensor_value_info(name, TensorProto.INT64, [1, size]) for name, size in sizes.items()]
@@ -48,7 +52,7 @@ class _Emitter:
         for column in part.columns:
             for value in column.values:
                 if value.name not in rests:
-                    self._slice(self._layout.values[value.name], value.shape, value.name)
+                    self.slice(self._layout.values[value.name], value.shape, value.name)
         for step in part.steps:
             self._step(step)
         checks = [self._check(claim) for claim in part.claims]
@@ -77,7 +81,7 @@ class _Emitter:
         elif isinstance(step, Times):
             names = [value.name for value in step.inputs]
             if step.constant is not None:
-                names.append(self._constant(step.constant / 2.0**self._options.activation_bits))
+                names.append(self.integers(step.constant))
             self._node("Mul", names, step.output.name)
         elif isinstance(step, (Exact, Foreign)):
             for name, array in step.constants.items():
@@ -94,36 +98,42 @@ class _Emitter:
         side = self._folded(spans.result, claim, spans.weighted_rows or spans.rows)
         if spans.remainder is not None:
             rest = self._folded(spans.remainder, claim, spans.rows)
-            side = self._fresh("Add", [side, rest])
+            side = self.fresh("Add", [side, rest])
         if spans.offset is not None:
-            offset = self._fresh("MatMul", [self._asked(spans.offset, (1, 1)), self._asked(Layout.ONE, (1, 1))])
-            side = self._fresh("Sub", [side, offset])
-        return self._fresh("Sub", [side, self._input_side(claim)])
+            side = self.fresh("Sub", [side, self._offset(claim, spans.offset)])
+        return self.fresh("Sub", [side, self._input_side(claim)])
 
     def _folded(self, span: Span, claim: Claim, weights: Span) -> str:
         """``r T s`` for the part of a column that holds T."""
         rows, columns = claim.factors
-        tensor = self._slice(span, (rows, columns))
+        tensor = self.slice(span, (rows, columns))
         spans = self._spans[claim.index]
         if spans.columns is not None:
-            tensor = self._fresh("MatMul", [tensor, self._asked(spans.columns, (columns, 1))])
-        return self._fresh("MatMul", [self._asked(weights, (1, rows)), tensor])
+            tensor = self.fresh("MatMul", [tensor, self.asked(spans.columns, (columns, 1))])
+        return self.fresh("MatMul", [self.asked(weights, (1, rows)), tensor])
+
+    def _offset(self, claim: Claim, span: Span) -> str:
+        if claim.bound:
+            return bound_offset(self, claim, span, self._spans[claim.index])
+        return self.fresh("MatMul", [self.asked(span, (1, 1)), self.asked(Layout.ONE, (1, 1))])
 
     def _input_side(self, claim: Claim) -> str:
         spans = self._spans[claim.index]
+        if claim.bound:
+            return bound_input_side(self, claim, spans)
         if claim.map is not None:
             size = claim.inputs[0].size
-            values = self._reshape(claim.inputs[0].name, (1, size))
-            return self._fresh("MatMul", [values, self._asked(spans.transposed, (size, 1))])
+            values = self.reshape(claim.inputs[0].name, (1, size))
+            return self.fresh("MatMul", [values, self.asked(spans.transposed, (size, 1))])
         left, right = claim.inputs
         batch, (height, inner), width = math.prod(left.shape[:-2]), left.shape[-2:], right.shape[-1]
-        rows = self._asked(spans.transposed, (batch, 1, height))
-        left_side = self._fresh("MatMul", [rows, self._reshape(left.name, (batch, height, inner))])
-        right_side = self._reshape(right.name, (batch * inner, width))
+        rows = self.asked(spans.transposed, (batch, 1, height))
+        left_side = self.fresh("MatMul", [rows, self.reshape(left.name, (batch, height, inner))])
+        right_side = self.reshape(right.name, (batch * inner, width))
         if spans.columns is not None:
-            right_side = self._fresh("MatMul", [right_side, self._asked(spans.columns, (width, 1))])
-        flat = self._reshape(left_side, (1, batch * inner)), self._reshape(right_side, (batch * inner, 1))
-        return self._fresh("MatMul", list(flat))
+            right_side = self.fresh("MatMul", [right_side, self.asked(spans.columns, (width, 1))])
+        flat = self.reshape(left_side, (1, batch * inner)), self.reshape(right_side, (batch * inner, 1))
+        return self.fresh("MatMul", list(flat))
 
     def _range_check(self) -> str:
         """Look up whatever no step of the network looks up. The sum keeps EZKL from dropping it, times 0 hides it."""
@@ -134,16 +144,16 @@ class _Emitter:
         function, declared = self._range_table()
         sums = []
         for span in spans:
-            values = self._slice(span, (1, span.size))
+            values = self.slice(span, (1, span.size))
             if declared:
                 values = self._raised(values, declared, self._name("raised"))
-            found = self._fresh(function, [values])
-            axes = self._constant(np.array([1], np.int64))
-            sums.append(self._fresh("ReduceSum", [found, axes], keepdims=1))
-        total = sums[0] if sums else self._asked(Layout.ZERO, (1, 1))
+            found = self.fresh(function, [values])
+            axes = self.constant(np.array([1], np.int64))
+            sums.append(self.fresh("ReduceSum", [found, axes], keepdims=1))
+        total = sums[0] if sums else self.asked(Layout.ZERO, (1, 1))
         for other in sums[1:]:
-            total = self._fresh("Add", [total, other])
-        return self._fresh("MatMul", [total, self._asked(Layout.ZERO, (1, 1))])
+            total = self.fresh("Add", [total, other])
+        return self.fresh("MatMul", [total, self.asked(Layout.ZERO, (1, 1))])
 
     def _range_table(self) -> tuple[str, int]:
         """A table that the network uses anyway, or ReLU's."""
@@ -154,26 +164,35 @@ class _Emitter:
 
     # small parts
 
-    def _slice(self, span: Span, shape: Sequence[int], name: str | None = None) -> str:
-        bounds = [self._constant(np.array([number], np.int64)) for number in (span.start, span.stop, 1)]
-        return self._reshape(self._fresh("Slice", [_real(span.column), *bounds]), shape, name)
+    def slice(self, span: Span, shape: Sequence[int], name: str | None = None) -> str:
+        """Cut a piece from a committed column."""
+        bounds = [self.constant(np.array([number], np.int64)) for number in (span.start, span.stop, 1)]
+        return self.reshape(self.fresh("Slice", [_real(span.column), *bounds]), shape, name)
 
-    def _asked(self, span: Span, shape: Sequence[int]) -> str:
-        return self._slice(span, shape)
+    def asked(self, span: Span, shape: Sequence[int]) -> str:
+        """Cut a piece from the asked column."""
+        return self.slice(span, shape)
 
-    def _reshape(self, source: str, shape: Sequence[int], name: str | None = None) -> str:
-        return self._node("Reshape", [source, self._constant(np.array(shape, np.int64))], name or self._name("r"))
+    def reshape(self, source: str, shape: Sequence[int], name: str | None = None) -> str:
+        """Add a Reshape."""
+        return self._node("Reshape", [source, self.constant(np.array(shape, np.int64))], name or self._name("r"))
 
     def _raised(self, source: str, bits: int, name: str) -> str:
-        return self._node("Mul", [source, self._constant(np.array(2.0**-bits, np.float32))], name)
+        return self._node("Mul", [source, self.constant(np.array(2.0**-bits, np.float32))], name)
 
-    def _constant(self, array: NDArray[Any]) -> str:
+    def constant(self, array: NDArray[Any]) -> str:
+        """Add a constant, floats as float32."""
         name = self._name("c")
         kept = array if np.issubdtype(array.dtype, np.integer) else array.astype(np.float32)
         self._constants.append(numpy_helper.from_array(kept, name))
         return name
 
-    def _fresh(self, kind: str, inputs: list[str], **attributes: Any) -> str:
+    def integers(self, values: NDArray[Any]) -> str:
+        """Add integer constants, declared at the activations' scale."""
+        return self.constant(values.astype(np.float64) / 2.0**self._options.activation_bits)
+
+    def fresh(self, kind: str, inputs: list[str], **attributes: Any) -> str:
+        """Add a node and name its output."""
         return self._node(kind, inputs, self._name(kind.lower()), **attributes)
 
     def _node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ import onnx
 from numpy.typing import NDArray
 
 from zk.checked.errors import CheckedError
+from zk.checked.program import RELU, Step
+from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
-
-RELU = "Relu"
-"""Looked up in EZKL's HardSwish table at scale 1, which is max(v, 0) at every integer."""
 
 TABLES = frozenset({RELU, "HardSwish", "Sigmoid", "Tanh", "Erf"})
 MOVES = frozenset(
@@ -25,6 +25,9 @@ ONE_TO_ONE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose
 
 SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
 """Of values at one scale; of real constants, too, which EZKL rounds to the activations' scale."""
+
+LARGEST_SCALE = 10
+"""EZKL divides what is declared above so many times the activations' scale: its rebase multiplier's greatest value."""
 
 _WHOLE_FLOAT = 24
 """float32 holds every integer of so many bits."""
@@ -41,7 +44,9 @@ def check_resize(node: onnx.NodeProto, source: tuple[int, ...], target: tuple[in
     rounding = facts.get("nearest_mode", "round_prefer_floor")
     centred = place in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel") and rounding.startswith("round")
     repeats = centred or (place == "asymmetric" and rounding == "floor")
-    whole = len(source) == len(target) and all(after % before == 0 for before, after in zip(source, target, strict=True))
+    whole = len(source) == len(target) and all(
+        after % before == 0 for before, after in zip(source, target, strict=True)
+    )
     if facts.get("mode", "nearest") != "nearest" or not repeats or not whole:
         raise CheckedError(f"Resize must repeat elements (nearest, whole factors); {node.name!r} does not")
 
@@ -67,6 +72,40 @@ def uniform(constant: NDArray[Any]) -> float | None:
 
 
 def power_shift(factor: float) -> int | None:
-    """J where the factor is 2**-j, j >= 1, which EZKL takes for a change of scale; else None."""
+    """J where the factor is 2**-j, j >= 0: EZKL takes it for a change of scale, or drops it; else None."""
     mantissa, exponent = math.frexp(factor)
-    return 1 - exponent if mantissa == 0.5 and 0 < factor < 1 else None
+    return 1 - exponent if mantissa == 0.5 and factor <= 1 else None
+
+
+def only_put_out(graph: Graph, name: str) -> bool:
+    """Whether nothing but the network's outputs reads a value."""
+    readers = graph.consumers(name)
+    if not readers:
+        return name in graph.outputs
+    return all(node.op_type in ONE_TO_ONE and only_put_out(graph, node.output[0]) for node in readers)
+
+
+def read_by_table(graph: Graph, name: str, direct: Collection[str]) -> bool:
+    """Whether a table is asked for every element of a value; ``direct`` names nodes that are left to EZKL."""
+    for node in graph.consumers(name):
+        if node.name in direct:
+            continue
+        if node.op_type in TABLES or node.op_type == "LeakyRelu":
+            return True
+        if node.op_type in ONE_TO_ONE and read_by_table(graph, node.output[0], direct):
+            return True
+    return False
+
+
+def check_scales(steps: Sequence[Step], bits: int) -> None:
+    """Refuse a program in which EZKL would divide values on its own.
+
+    Raises:
+        CheckedError: a value's declared scale is too great for the activations' ``bits``.
+    """
+    highest = max((step.output.declared for step in steps), default=0)
+    if highest > LARGEST_SCALE * bits:
+        raise CheckedError(
+            f"EZKL divides values declared above {LARGEST_SCALE * bits} bits on its own; one has {highest}; use more "
+            "activation_bits"
+        )

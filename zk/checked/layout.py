@@ -35,8 +35,9 @@ class ClaimSpans:
         rows: the random vector r.
         weighted_rows: r times ``2**table_bits``, for the quotient; None where it is not divided.
         columns: the random vector s; None where the claim has one column.
-        transposed: the transposed map of r s, for the input; for a product of two computed matrices r times the lift.
-        offset: the bias's share; None without a bias. A cell that nothing reads would be open to the audit.
+        transposed: the transposed map of r s, for the input; r times a power of two where the circuit computes it, from
+            another matrix or from bound weights.
+        offset: the bias's share, or r times a power of two for a bound bias; None without a bias. A cell that nothing reads would be open to the audit.
     """
 
     result: Span
@@ -90,7 +91,8 @@ def _claim_spans(claim: Claim, values: dict[str, Span], position: int) -> tuple[
     rows, columns = claim.factors
     sizes = [rows, rows if claim.divided else 0, columns if columns > 1 else 0]
     biased = claim.map is not None and bool(claim.map.bias.any())
-    sizes += [claim.inputs[0].size if claim.map is not None else rows, int(biased)]
+    inside = claim.map is None or claim.bound
+    sizes += [rows if inside else claim.inputs[0].size, biased * (rows if inside else 1)]
     spans = []
     for size in sizes:
         spans.append(Span(ASKED, position, size))

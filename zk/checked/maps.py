@@ -8,8 +8,8 @@ the transposed product. Field elements go through it in limbs, small enough that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ _FIELD_BITS = 254
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d}
 _TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d}
 
+KINDS = ("matrix", "left_matrix", "convolution", "transposed_convolution", "identity")
+
 Operation = Callable[[Tensor, Tensor], Tensor]
 Objects = NDArray[np.object_]
 
@@ -44,6 +46,8 @@ class LinearMap:
         input_shape: shape of a.
         output_shape: shape of T.
         macs: multiply-accumulates.
+        kind: one of :data:`KINDS`.
+        facts: stride, padding, dilation and groups of a convolution, as ONNX attributes.
     """
 
     operation: Operation
@@ -52,6 +56,8 @@ class LinearMap:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     macs: int
+    kind: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def reach(self, values_bound: int) -> int:
         """Bound on the magnitude of a result, for inputs up to ``values_bound`` in magnitude."""
@@ -114,14 +120,18 @@ def matrix(weight: Tensor, bias: Tensor | None, input_shape: Sequence[int]) -> L
     """A linear layer over the last axis; ``weight`` is [C, m], ``bias`` [m]."""
     shape = (*input_shape[:-1], weight.shape[1])
     macs = math.prod(input_shape) * weight.shape[1]
-    return LinearMap(torch.matmul, weight, _bias(bias), tuple(input_shape), shape, macs)
+    return LinearMap(torch.matmul, weight, _bias(bias), tuple(input_shape), shape, macs, "matrix")
 
 
 def left_matrix(weight: Tensor, input_shape: Sequence[int]) -> LinearMap:
     """``W a`` over the last two axes; ``weight`` is [m, C]."""
     shape = (*input_shape[:-2], weight.shape[0], input_shape[-1])
     macs = math.prod(input_shape) * weight.shape[0]
-    return LinearMap(lambda a, w: torch.matmul(w, a), weight, _bias(None), tuple(input_shape), shape, macs)
+
+    def operation(a: Tensor, w: Tensor) -> Tensor:
+        return torch.matmul(w, a)
+
+    return LinearMap(operation, weight, _bias(None), tuple(input_shape), shape, macs, "left_matrix")
 
 
 def convolution(
@@ -142,7 +152,14 @@ def convolution(
         found: Tensor = function(F.pad(a, sides), w, stride=tuple(stride), dilation=tuple(dilation), groups=groups)
         return found
 
-    return _spatial(operation, weight, bias, input_shape, per_output=math.prod(weight.shape[1:]))
+    facts = {
+        "strides": list(stride),
+        "pads": [before for before, _ in padding] + [after for _, after in padding],
+        "dilations": list(dilation),
+        "group": groups,
+    }
+    made = _spatial(operation, weight, bias, input_shape, per_output=math.prod(weight.shape[1:]))
+    return replace(made, facts=facts)
 
 
 def transposed_convolution(
@@ -169,13 +186,13 @@ def transposed_convolution(
 
     made = _spatial(operation, weight, bias, input_shape, per_output=0)
     macs = math.prod(input_shape) * math.prod(weight.shape[1:])
-    return LinearMap(made.operation, made.weight, made.bias, made.input_shape, made.output_shape, macs)
+    return replace(made, macs=macs, kind="transposed_convolution")
 
 
 def identity(shape: Sequence[int]) -> LinearMap:
     """The map that changes nothing: a claim through it is a change of scale."""
     one = torch.ones((), dtype=torch.int64)
-    return LinearMap(lambda a, w: a * w, one, _bias(None), tuple(shape), tuple(shape), 0)
+    return LinearMap(torch.mul, one, _bias(None), tuple(shape), tuple(shape), 0, "identity")
 
 
 def _spatial(
@@ -183,7 +200,8 @@ def _spatial(
 ) -> LinearMap:
     shape = operation(torch.zeros(tuple(input_shape), dtype=torch.float64), weight.double()).shape
     offset = _bias(None) if bias is None else bias.reshape(1, -1, *[1] * (weight.ndim - 2))
-    return LinearMap(operation, weight, offset, tuple(input_shape), tuple(shape), math.prod(shape) * per_output)
+    macs = math.prod(shape) * per_output
+    return LinearMap(operation, weight, offset, tuple(input_shape), tuple(shape), macs, "convolution")
 
 
 def _bias(bias: Tensor | None) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 
 from zk.checked.errors import CheckedError
 
+WEIGHTS = ("public", "bound")
+
 
 @dataclass(frozen=True)
 class CheckedOptions:
@@ -21,6 +23,8 @@ class CheckedOptions:
             have about as many fractional bits: finer ones cost nothing.
         private_inputs: graph inputs that stay secret; the others are given out as public values.
         salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
+        weights: "public", where the verifier computes the transposed products from them, or "bound", where the circuit
+            does from constants that the verification key binds: dearer, by the weights' number and small convolutions.
         direct: names of nodes that EZKL computes itself instead of checking a claim.
         cuts: steps of the program in front of which it is cut into circuits of their own.
         num_inner_cols: columns that a dot product runs over.
@@ -34,6 +38,7 @@ class CheckedOptions:
     table_bits: int = 14
     private_inputs: tuple[str, ...] = ()
     salt: int = 16
+    weights: str = "public"
     direct: tuple[str, ...] = ()
     cuts: tuple[int, ...] = ()
     num_inner_cols: int = 2
@@ -49,6 +54,8 @@ class CheckedOptions:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise CheckedError(f"{name} must be in {low}..{high}; got {value}; choose a value in that range")
+        if self.weights not in WEIGHTS:
+            raise CheckedError(f"weights must be one of {WEIGHTS}; got {self.weights!r}")
         if self.logrows is not None and not self.table_bits < self.logrows <= 26:
             raise CheckedError(
                 f"logrows must be above table_bits ({self.table_bits}) and at most 26, so that a table fits a column; "
@@ -75,6 +82,8 @@ class CheckedOptions:
         for name, value in data.items():
             if name in kinds:
                 good = isinstance(value, list) and all(type(item) is kinds[name] for item in value)
+            elif name == "weights":
+                good = isinstance(value, str)
             else:
                 good = type(value) is int or (name == "logrows" and value is None)
             if not good:

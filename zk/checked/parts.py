@@ -7,7 +7,8 @@ the verifier compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zk.checked.errors import CheckedError
@@ -118,6 +119,42 @@ def possible_cuts(program: Program) -> tuple[int, ...]:
         if crossing and crossing <= claimed | inputs and not any(value.name in claimed for value in program.outputs):
             found.append(place)
     return tuple(found)
+
+
+def even_cuts(program: Program, parts: int, weigh: Callable[[Step], int]) -> tuple[int, ...]:
+    """Cuts into so many parts that the heaviest is as light as it can be.
+
+    Args:
+        program: to cut.
+        parts: how many.
+        weigh: cost of a step.
+
+    Raises:
+        CheckedError: it cannot be cut into so many.
+    """
+    places = possible_cuts(program)
+    if parts - 1 > len(places):
+        raise CheckedError(f"the network can be cut into at most {len(places) + 1} parts; got {parts}")
+    sums = [0]
+    for step in program.steps:
+        sums.append(sums[-1] + weigh(step))
+
+    def heaviest(cuts: tuple[int, ...]) -> int:
+        bounds = [0, *cuts, len(program.steps)]
+        return max(sums[stop] - sums[start] for start, stop in itertools.pairwise(bounds))
+
+    cuts: tuple[int, ...] = ()
+    while len(cuts) < parts - 1:  # one cut after the other, each the best that is left; then moved while that helps
+        cuts = min((tuple(sorted((*cuts, place))) for place in places if place not in cuts), key=heaviest)
+    improved = True
+    while improved:
+        moves = [
+            tuple(sorted((*(c for c in cuts if c != old), new))) for old in cuts for new in places if new not in cuts
+        ]
+        better = min(moves, key=heaviest, default=cuts)
+        improved = heaviest(better) < heaviest(cuts)
+        cuts = better if improved else cuts
+    return cuts
 
 
 def inputs_of(step: Step) -> tuple[Value, ...]:

@@ -8,6 +8,7 @@ height and the number of inner columns, by predicted time within the memory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zk.bundle_format import MAX_PARTS
 from zk.checked.circuit import CheckedCircuit, build_checked
 from zk.checked.errors import CheckedError
 from zk.checked.evaluate import quantise, run_program
 from zk.checked.foreign import circuit_options
 from zk.checked.height import least_logrows
 from zk.checked.options import CheckedOptions
-from zk.checked.rows import with_rows
+from zk.checked.parts import even_cuts, possible_cuts
+from zk.checked.rows import step_rows, with_rows
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.cost import CostPrediction, predict_cost
 from zk.cost_model import CostModel
@@ -117,7 +120,8 @@ def plan_checked(
         samples: for each input a tensor [N, ...]; ranges and fidelity come from these N samples.
         workdir: receives drafts.
         goal: memory, error and margin to keep; its scales are not used.
-        base: private inputs, salt, direct nodes and cuts; a height that it names is kept.
+        base: private inputs, salt, direct nodes and cuts; a height that it names is kept. Without cuts, the network is
+            cut into as few parts as fit the memory.
         budget: limits of each call of EZKL.
         model: predicts time and memory; None is the shipped one.
 
@@ -126,6 +130,30 @@ def plan_checked(
         CheckedError: it has no checked form.
     """
     rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
+    limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
+    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, budget, model)
+    for parts in range(2, min(limit, MAX_PARTS) + 1):
+        if plan.best is not None or base.cuts:
+            break
+        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, budget, model)
+    return plan
+
+
+def _plan_parts(
+    onnx_path: Path,
+    rows: Sequence[tuple[Tensor, ...]],
+    workdir: Path,
+    parts: int,
+    goal: PlanGoal,
+    base: CheckedOptions,
+    budget: Budget,
+    model: CostModel | None,
+) -> CheckedPlan:
+    """Compare heights and columns for one number of parts."""
+    if parts > 1:
+        program = build_checked(onnx_path, base, workdir, budget=budget).program
+        weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
+        base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
     reach = _reach(onnx_path, rows, workdir, base, budget) * goal.range_margin
     heights = _heights(onnx_path, workdir, base, budget)
     found: list[CheckedCandidate] = []

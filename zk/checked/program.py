@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from zk.checked.maps import LinearMap
 from zk.checked.options import CheckedOptions
 
+RELU = "Relu"
+"""Looked up in EZKL's HardSwish table at scale 1, which is max(v, 0) at every integer."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A tensor between two steps.
@@ -100,6 +104,7 @@ class Claim:
         divided: the claim is a quotient (``output``) and a remainder, ``2**table_bits * q + e = lift * T``; else it is
             T itself.
         lift: power of two on the right side, which makes every division one by ``2**table_bits``.
+        bound: the circuit holds the weights, as constants that its key binds; else the verifier computes with them.
         in_range: where it shows that every element of ``output`` is in the tables' range: "table" (a step looks all of
             them up), "output" (public, the verifier sees) or "lookup" (an extra lookup).
     """
@@ -112,11 +117,16 @@ class Claim:
     divided: bool
     lift: int
     in_range: str
+    bound: bool = False
 
     @property
     def factors(self) -> tuple[int, int]:
         """Rows and columns that the claim is folded into: the lengths of the two random vectors."""
-        columns = self.output.shape[-1] if self.map is None else _widest(self.output.size)
+        shape = self.output.shape
+        if self.map is None or (self.bound and self.map.kind != "convolution"):
+            columns = shape[-1]
+        else:
+            columns = math.prod(shape[2:]) if self.bound else _widest(self.output.size)
         return self.output.size // columns, columns
 
     @property

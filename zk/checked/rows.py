@@ -41,8 +41,10 @@ def step_rows(step: Step, inner: int, foreign_rows: ForeignRows) -> int:
         rows, columns = step.factors
         side = rows * (over(columns) if columns > 1 else 0) + over(rows)
         found = side * (2 if step.divided else 1) + 6
-        if step.map is not None:
+        if step.map is not None and not step.bound:
             return found + over(step.inputs[0].size)
+        if step.map is not None:
+            return found + _bound_rows(step, over)
         left, right = step.inputs
         batch = math.prod(left.shape[:-2])
         height, depth = left.shape[-2:]
@@ -71,3 +73,20 @@ def with_rows(settings: Mapping[str, Any], rows: int) -> dict[str, Any]:
     """Settings that ask for as many rows as the part takes."""
     inner = int(settings["run_args"]["num_inner_cols"])
     return {**settings, "num_rows": rows, "total_assignments": rows * inner}
+
+
+def _bound_rows(claim: Claim, over: Callable[[int], int]) -> int:
+    """Rows of the transposed product inside the circuit, the bias's share included."""
+    assert claim.map is not None
+    rows, columns = claim.factors
+    shape, weight = claim.inputs[0].shape, claim.map.weight
+    bias = 3 * (over(rows) + over(columns)) if claim.map.bias.any() else 0
+    if claim.map.kind == "matrix":
+        return weight.shape[0] * over(columns) + rows * over(shape[-1]) + over(rows) + bias
+    if claim.map.kind == "left_matrix":
+        batch = rows // weight.shape[0]
+        depth = shape[-2]
+        return batch * depth * (over(weight.shape[0]) + over(columns) + 1) + bias
+    kernel = math.prod(weight.shape[2:])
+    folded = shape[1] * kernel * over(weight.shape[0] // int(claim.map.facts["group"]))
+    return shape[0] * (folded + columns * over(shape[1] * kernel) + over(columns) + 1) + bias

@@ -8,6 +8,7 @@ from zk.lowering.batchnorm import FOLD_BATCHNORM
 from zk.lowering.constants import CONSTANT_FOLDING, POWER_OF_TWO_SCALE
 from zk.lowering.factors import FOLD_FACTOR
 from zk.lowering.padding import SUPPORTED_PADDING
+from zk.lowering.phases import PHASE_CONVOLUTION
 from zk.lowering.pooling import AVERAGE_POOL, tiled_maxima
 
 
@@ -51,3 +52,6 @@ CHECKED_RULES: tuple[Rule, ...] = (
     FOLD_FACTOR,
 )
 """In the order of their application; the others of :data:`zk.lowering.RULES` save what checking saves already."""
+
+BOUND_RULES: tuple[Rule, ...] = (*CHECKED_RULES, PHASE_CONVOLUTION)
+"""Where the circuit holds the weights: it has a form for convolutions only, not for transposed ones."""

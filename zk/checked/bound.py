@@ -1,0 +1,133 @@
+"""Products whose weights the circuit holds: the transposed product of the challenge is computed inside.
+
+The verification key binds the constants, and the verifier needs no weights for its challenge. It costs the weights'
+number of multiplications, and a convolution of one channel where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zk.checked.errors import CheckedError
+from zk.checked.layout import ClaimSpans, Span
+from zk.checked.maps import LinearMap
+from zk.checked.program import Claim
+
+EXACT_FLOAT_BITS = 24
+"""Constants travel as float32: integers up to 2**24, times a power of two."""
+
+_LOW_BITS = 12
+BINDABLE = frozenset({"matrix", "left_matrix", "convolution"})
+
+
+class Builder(Protocol):
+    """What writes nodes into the graph (:class:`zk.checked.emit.Emitter`)."""
+
+    def fresh(self, kind: str, inputs: list[str], **attributes: Any) -> str:
+        """Add a node and name its output."""
+        ...
+
+    def asked(self, span: Span, shape: Sequence[int]) -> str:
+        """Cut a piece from the asked column."""
+        ...
+
+    def reshape(self, source: str, shape: Sequence[int], name: str | None = None) -> str:
+        """Add a Reshape."""
+        ...
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """Add a constant as it is."""
+        ...
+
+    def integers(self, values: NDArray[Any]) -> str:
+        """Add integer constants at the activations' scale."""
+        ...
+
+
+def check_bindable(node: str, found: LinearMap) -> None:
+    """Refuse maps and weights that the circuit cannot hold.
+
+    Raises:
+        CheckedError: a transposed convolution, or weights beyond float32.
+    """
+    if found.kind not in BINDABLE:
+        raise CheckedError(f"bound weights must be those of {sorted(BINDABLE)}; {node!r} is a {found.kind}")
+    if int(found.weight.abs().max()) >= 1 << EXACT_FLOAT_BITS:
+        raise CheckedError(
+            f"bound weights must stay below 2**{EXACT_FLOAT_BITS}; those of {node!r} do not; use fewer table_bits"
+        )
+
+
+def bound_input_side(builder: Builder, claim: Claim, spans: ClaimSpans) -> str:
+    """``transposed(r s) a`` with the weights as constants."""
+    assert claim.map is not None
+    rows, columns = claim.factors
+    source, shape, weight = claim.inputs[0].name, claim.inputs[0].shape, claim.map.weight.numpy()
+    r = builder.asked(spans.transposed, (1, rows))
+    s = None if spans.columns is None else builder.asked(spans.columns, (columns, 1))
+    if claim.map.kind == "matrix":
+        folded = builder.integers(weight)
+        folded = folded if s is None else builder.fresh("MatMul", [folded, s])
+        values = builder.reshape(source, (rows, shape[-1]))
+        return builder.fresh("MatMul", [r, builder.fresh("MatMul", [values, folded])])
+    if claim.map.kind == "left_matrix":
+        batch = rows // weight.shape[0]
+        left = builder.fresh("MatMul", [builder.reshape(r, (batch, weight.shape[0])), builder.integers(weight)])
+        values = builder.reshape(source, (batch * shape[-2], columns))
+        values = values if s is None else builder.fresh("MatMul", [values, s])
+        size = batch * shape[-2]
+        return builder.fresh("MatMul", [builder.reshape(left, (1, size)), builder.reshape(values, (size, 1))])
+    return _convolved(builder, claim, r, s)
+
+
+def bound_offset(builder: Builder, claim: Claim, span: Span, spans: ClaimSpans) -> str:
+    """The bias's share: ``sum r b`` times the sum of s; of a matrix, whose channels are columns, the other way round."""
+    assert claim.map is not None
+    rows, columns = claim.factors
+    r = builder.asked(span, (1, rows))
+    s = None if spans.columns is None else builder.asked(spans.columns, (columns, 1))
+    along_rows = claim.map.kind == "convolution"
+    bias = np.resize(claim.map.bias.numpy().ravel(), rows if along_rows else columns)
+    low = bias % (1 << _LOW_BITS)
+    halves = [builder.integers(part.reshape(-1, 1)) for part in (low, bias - low)]  # each fits float32
+    if along_rows:
+        folded = builder.fresh("Add", [builder.fresh("MatMul", [r, half]) for half in halves])
+        return folded if s is None else builder.fresh("MatMul", [folded, _sum(builder, s, 0)])
+    if s is not None:
+        halves = [builder.fresh("MatMul", [builder.reshape(s, (1, columns)), half]) for half in halves]
+    return builder.fresh("MatMul", [_sum(builder, r, 1), builder.fresh("Add", halves)])
+
+
+def _sum(builder: Builder, source: str, axis: int) -> str:
+    return builder.fresh("ReduceSum", [source, builder.constant(np.array([axis], np.int64))], keepdims=1)
+
+
+def _convolved(builder: Builder, claim: Claim, r: str, s: str | None) -> str:
+    """Fold the kernels with r to one of one output channel, convolve, fold the positions with s."""
+    assert claim.map is not None
+    rows, columns = claim.factors
+    batch, channels, *sides = claim.inputs[0].shape
+    weight, groups = claim.map.weight.numpy(), int(claim.map.facts["group"])
+    outputs, kernel = weight.shape[0], weight.shape[2:]
+    flat = builder.integers(weight.reshape(groups, outputs // groups, -1))
+    values = builder.reshape(claim.inputs[0].name, (batch, channels, *sides))
+    total = ""
+    for index in range(batch):
+        piece = r if batch == 1 else _cut(builder, r, 1, index * outputs, (index + 1) * outputs)
+        folded = builder.fresh("MatMul", [builder.reshape(piece, (groups, 1, outputs // groups)), flat])
+        one = builder.reshape(folded, (1, channels, *kernel))
+        image = values if batch == 1 else _cut(builder, values, 0, index, index + 1)
+        facts = {**claim.map.facts, "group": 1}
+        seen = builder.reshape(builder.fresh("Conv", [image, one], **facts), (1, columns))
+        found = seen if s is None else builder.fresh("MatMul", [seen, s])
+        total = found if not total else builder.fresh("Add", [total, found])
+    return total
+
+
+def _cut(builder: Builder, source: str, axis: int, start: int, stop: int) -> str:
+    bounds = [builder.constant(np.array([number], np.int64)) for number in (start, stop, axis)]
+    return builder.fresh("Slice", [source, *bounds])
