@@ -19,7 +19,8 @@ def asked_tensor(part: Part, layout: Layout, seed: bytes) -> list[int]:
         Field elements 0 .. p-1, as many as ``layout.asked_size``.
     """
     asked = [0] * layout.asked_size
-    asked[layout.ONE.start] = 1
+    if layout.one is not None:
+        asked[layout.one.start] = 1
     for claim, spans in zip(part.claims, layout.claims, strict=True):
         _ask(part.program, claim, spans, seed, asked)
     return asked

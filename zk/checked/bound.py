@@ -6,7 +6,9 @@ number of multiplications, and a convolution of one channel where there is one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,7 +87,7 @@ def bound_input_side(builder: Builder, claim: Claim, spans: ClaimSpans) -> str:
 
 
 def bound_offset(builder: Builder, claim: Claim, span: Span, spans: ClaimSpans) -> str:
-    """The bias's share: ``sum r b`` times the sum of s; of a matrix, whose channels are columns, the other way round."""
+    """The bias's share: ``sum r b`` times the sum of s; of a matrix, with its channels as columns, the reverse."""
     assert claim.map is not None
     rows, columns = claim.factors
     r = builder.asked(span, (1, rows))
@@ -107,27 +109,68 @@ def _sum(builder: Builder, source: str, axis: int) -> str:
 
 
 def _convolved(builder: Builder, claim: Claim, r: str, s: str | None) -> str:
-    """Fold the kernels with r to one of one output channel, convolve, fold the positions with s."""
+    """Fold the kernels with r to one of one output channel, each tap's window of the input with s, and multiply the two.
+
+    EZKL's convolution with a computed kernel would bring range checks along.
+    """
     assert claim.map is not None
-    rows, columns = claim.factors
     batch, channels, *sides = claim.inputs[0].shape
     weight, groups = claim.map.weight.numpy(), int(claim.map.facts["group"])
     outputs, kernel = weight.shape[0], weight.shape[2:]
     flat = builder.integers(weight.reshape(groups, outputs // groups, -1))
-    values = builder.reshape(claim.inputs[0].name, (batch, channels, *sides))
+    taps = [_windows(claim.map, tap) for tap in np.ndindex(*kernel)]
     total = ""
     for index in range(batch):
-        piece = r if batch == 1 else _cut(builder, r, 1, index * outputs, (index + 1) * outputs)
+        piece = r if batch == 1 else _cut(builder, r, [(1, index * outputs, (index + 1) * outputs, 1)])
         folded = builder.fresh("MatMul", [builder.reshape(piece, (groups, 1, outputs // groups)), flat])
-        one = builder.reshape(folded, (1, channels, *kernel))
-        image = values if batch == 1 else _cut(builder, values, 0, index, index + 1)
-        facts = {**claim.map.facts, "group": 1}
-        seen = builder.reshape(builder.fresh("Conv", [image, one], **facts), (1, columns))
-        found = seen if s is None else builder.fresh("MatMul", [seen, s])
+        seen = []
+        for windows in taps:
+            there = [(axis + 2, w.source, w.source + w.stride * (w.count - 1) + 1, w.stride) for axis, w in windows]
+            window = _cut(builder, claim.inputs[0].name, [(0, index, index + 1, 1), *there])
+            size = math.prod(w.count for _, w in windows)
+            values = builder.reshape(window, (channels, size))
+            seen.append(builder.fresh("MatMul", [values, _positions(builder, claim, s, windows, size)]))
+        count = channels * len(taps)
+        stacked = builder.reshape(builder.fresh("Concat", seen, axis=1), (count, 1))
+        found = builder.fresh("MatMul", [builder.reshape(folded, (1, count)), stacked])
         total = found if not total else builder.fresh("Add", [total, found])
     return total
 
 
-def _cut(builder: Builder, source: str, axis: int, start: int, stop: int) -> str:
-    bounds = [builder.constant(np.array([number], np.int64)) for number in (start, stop, axis)]
-    return builder.fresh("Slice", [source, *bounds])
+@dataclass(frozen=True)
+class _Window:
+    """Positions along one side at which a tap meets the input: ``count`` results from ``target`` on, stride apart."""
+
+    source: int
+    target: int
+    count: int
+    stride: int
+
+
+def _windows(found: LinearMap, tap: tuple[int, ...]) -> list[tuple[int, _Window]]:
+    windows = []
+    for axis, offset in enumerate(tap):
+        stride, dilation = found.facts["strides"][axis], found.facts["dilations"][axis]
+        reach = offset * dilation - found.facts["pads"][axis]  # input position of result 0
+        size, results = found.input_shape[axis + 2], found.output_shape[axis + 2]
+        first = max(0, math.ceil(-reach / stride))
+        last = min(results - 1, (size - 1 - reach) // stride)
+        if last < first:
+            raise CheckedError(f"every tap must meet the input; tap {tap} of a kernel on {size} positions does not")
+        windows.append((axis, _Window(first * stride + reach, first, last - first + 1, stride)))
+    return windows
+
+
+def _positions(builder: Builder, claim: Claim, s: str | None, windows: list[tuple[int, _Window]], size: int) -> str:
+    """The elements of s that belong to a tap's window."""
+    if s is None:
+        return builder.constant(np.ones((1, 1), np.float32))
+    grid = builder.reshape(s, claim.output.shape[2:])
+    there = [(axis, window.target, window.target + window.count, 1) for axis, window in windows]
+    return builder.reshape(_cut(builder, grid, there), (size, 1))
+
+
+def _cut(builder: Builder, source: str, pieces: Sequence[tuple[int, int, int, int]]) -> str:
+    """Slice: (axis, start, stop, step) for each axis that is cut."""
+    axes, starts, stops, steps = (builder.constant(np.array(column, np.int64)) for column in zip(*pieces, strict=True))
+    return builder.fresh("Slice", [source, starts, stops, axes, steps])

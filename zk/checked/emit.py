@@ -115,7 +115,8 @@ class Emitter:
     def _offset(self, claim: Claim, span: Span) -> str:
         if claim.bound:
             return bound_offset(self, claim, span, self._spans[claim.index])
-        return self.fresh("MatMul", [self.asked(span, (1, 1)), self.asked(Layout.ONE, (1, 1))])
+        assert self._layout.one is not None
+        return self.fresh("MatMul", [self.asked(span, (1, 1)), self.asked(self._layout.one, (1, 1))])
 
     def _input_side(self, claim: Claim) -> str:
         spans = self._spans[claim.index]

@@ -37,7 +37,8 @@ class ClaimSpans:
         columns: the random vector s; None where the claim has one column.
         transposed: the transposed map of r s, for the input; r times a power of two where the circuit computes it, from
             another matrix or from bound weights.
-        offset: the bias's share, or r times a power of two for a bound bias; None without a bias. A cell that nothing reads would be open to the audit.
+        offset: the bias's share, or r times a power of two for a bound bias; None without a bias: a cell that nothing
+            reads would be open to the audit.
     """
 
     result: Span
@@ -57,16 +58,17 @@ class Layout:
         claims: one entry for each claim, in order.
         values: where each committed value lies, by name.
         remainders: all remainders together.
-        asked_size: elements that the verifier asks for; the first is 1, the second 0.
+        asked_size: elements that the verifier asks for.
+        one: a 1 among them, which offsets are multiplied with; None where none is.
     """
 
     claims: tuple[ClaimSpans, ...]
     values: dict[str, Span]
     remainders: Span
     asked_size: int
+    one: Span | None
 
-    ONE: ClassVar[Span] = Span(ASKED, 0, 1)
-    ZERO: ClassVar[Span] = Span(ASKED, 1, 1)
+    ZERO: ClassVar[Span] = Span(ASKED, 0, 1)
 
 
 def lay_out(part: Part) -> Layout:
@@ -77,14 +79,16 @@ def lay_out(part: Part) -> Layout:
         for value in column.values:
             values[value.name] = Span(column.name, start, value.size)
             start += value.size
-    position, asked = 2, []
+    plain = any(not claim.bound and claim.map is not None and claim.map.bias.any() for claim in part.claims)
+    one = Span(ASKED, 1, 1) if plain else None
+    position, asked = 1 + plain, []
     for claim in part.claims:
         spans, position = _claim_spans(claim, values, position)
         asked.append(spans)
     rests = [spans.remainder for spans in asked if spans.remainder is not None]
     start = rests[0].start if rests else 0
     remainders = Span(part.claimed.name, start, sum(span.size for span in rests))
-    return Layout(tuple(asked), values, remainders, position)
+    return Layout(tuple(asked), values, remainders, position, one)
 
 
 def _claim_spans(claim: Claim, values: dict[str, Span], position: int) -> tuple[ClaimSpans, int]:

@@ -89,4 +89,4 @@ def _bound_rows(claim: Claim, over: Callable[[int], int]) -> int:
         return batch * depth * (over(weight.shape[0]) + over(columns) + 1) + bias
     kernel = math.prod(weight.shape[2:])
     folded = shape[1] * kernel * over(weight.shape[0] // int(claim.map.facts["group"]))
-    return shape[0] * (folded + columns * over(shape[1] * kernel) + over(columns) + 1) + bias
+    return shape[0] * (folded + shape[1] * kernel * over(columns) + over(shape[1] * kernel) + 1) + bias
