@@ -84,7 +84,7 @@ def _prove(options: argparse.Namespace) -> int:
 
 
 def _prove_checked(options: argparse.Namespace) -> int:
-    """Plan, unless both scales are given; prove every part; write the bundle."""
+    """Plan, unless the layout is given; prove every part; write the bundle."""
     samples = [
         tuple(torch.from_numpy(values) for values in load_sample(path, options.model))
         for path in (options.input, *options.calibration)
@@ -119,18 +119,16 @@ def _checked_layout(
     options: argparse.Namespace, samples: Sequence[tuple[torch.Tensor, ...]], workdir: Path, budget: Budget
 ) -> CheckedOptions:
     base = CheckedOptions(
-        private_inputs=tuple(options.private), salt=options.salt, logrows=options.logrows, weights=options.weights
+        private_inputs=tuple(options.private),
+        salt=options.salt,
+        weights=options.weights,
+        num_inner_cols=options.columns,
     )
-    if options.table_bits is not None and options.activation_bits is not None:
-        return dataclasses.replace(
-            base,
-            table_bits=options.table_bits,
-            activation_bits=options.activation_bits,
-            num_inner_cols=options.columns,
-        )
+    if options.activation_bits is not None and options.logrows is not None:
+        return dataclasses.replace(base, activation_bits=options.activation_bits, logrows=options.logrows)
     columns = [torch.stack(column) for column in zip(*samples, strict=True)]
     goal = PlanGoal(memory_bytes=budget.memory_bytes)
-    plan = plan_checked(options.model, columns, workdir, goal=goal, base=base, budget=budget)
+    plan = plan_checked(options.model, columns, workdir, goal=goal, base=base, budget=budget, logrows=options.logrows)
     print(format_checked_plan(plan))
     if plan.best is None:
         raise OptionError(f"some layout must fulfil the goal; none does: {plan.reasons}; allow more memory")
@@ -248,8 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--circuit", choices=("direct", "checked"), default="direct", help="products computed, or claimed and checked")
     add("--private", nargs="*", default=[], metavar="INPUT", help="checked: inputs that stay secret")
     add("--weights", choices=WEIGHTS, default="public", help="checked: known to the verifier, or bound by the key only")
-    add("--table-bits", type=int, help="checked: tables of 2**N entries; planned if left out")
-    add("--activation-bits", type=int, help="checked: scale of activations; planned if left out")
+    add("--activation-bits", type=int, help="checked: scale of activations; planned unless it and --logrows are given")
     add("--salt", type=int, default=CheckedOptions.salt, help="checked: random elements that hide what is committed")
     add("--calibration", type=Path, nargs="*", default=[], help="further inputs that the tables must cover")
     add("--srs", choices=[str(kind) for kind in SrsKind], default=str(SrsKind.TEST_ONLY), help="kind of SRS")

@@ -39,7 +39,7 @@ def _ask(program: Program, claim: Claim, spans: ClaimSpans, seed: bytes, asked: 
     declared = sum(value.declared for value in claim.inputs)
     asked[spans.rows.start : spans.rows.stop] = r
     if spans.weighted_rows is not None:
-        weight = 1 << program.options.table_bits
+        weight = program.options.divisor
         asked[spans.weighted_rows.start : spans.weighted_rows.stop] = [value * weight % MODULUS for value in r]
     if spans.columns is not None:
         asked[spans.columns.start : spans.columns.stop] = s

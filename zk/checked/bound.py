@@ -60,7 +60,7 @@ def check_bindable(node: str, found: LinearMap) -> None:
         raise CheckedError(f"bound weights must be those of {sorted(BINDABLE)}; {node!r} is a {found.kind}")
     if int(found.weight.abs().max()) >= 1 << EXACT_FLOAT_BITS:
         raise CheckedError(
-            f"bound weights must stay below 2**{EXACT_FLOAT_BITS}; those of {node!r} do not; use fewer table_bits"
+            f"bound weights must stay below 2**{EXACT_FLOAT_BITS}; those of {node!r} do not; lower logrows"
         )
 
 

@@ -26,17 +26,17 @@ def check_bounds(program: Program) -> None:
     bounds: dict[str, int] = {}
     private = program.options.private_inputs
     for value in program.inputs:
-        bounds[value.name] = program.half_range if value.name in private else 1 << PUBLIC_BITS
+        bounds[value.name] = program.options.half_range if value.name in private else 1 << PUBLIC_BITS
     for step in program.steps:
         if isinstance(step, Claim):
             reach = _reach(step, bounds) * step.lift
-            claimed = 2 * program.half_range * (program.half_range + 1)
+            claimed = program.options.divisor * (program.options.half_range + 1)
             if max(reach, claimed) * MARGIN >= MODULUS:
                 raise CheckedError(
                     f"{step.node!r} must stay below a quarter of the field; it may reach 2**{reach.bit_length()}; "
                     "use fewer bits, or private inputs, whose range is looked up"
                 )
-            bounds[step.output.name] = program.half_range if step.in_range != "output" else reach
+            bounds[step.output.name] = program.options.half_range if step.in_range != "output" else reach
         else:
             bounds[step.output.name] = _bound(step, bounds)
 

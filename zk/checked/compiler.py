@@ -108,61 +108,65 @@ class _Compiler:
         options = self._options
         if len(inputs) == 2 and node.op_type == "MatMul" and _pairwise(inputs[0].shape, inputs[1].shape):
             left, right = (self._divide_down(value, options.activation_bits) for value in inputs)
-            self._claim(node, None, (left, right), left.bits + right.bits)
+            product = left.bits + right.bits
+            divided = not only_put_out(self._graph, node.output[0])
+            lift = self._lift(node.name, product - options.activation_bits) if divided else 1
+            self._claim(node, None, (left, right), options.activation_bits if divided else product, divided, lift)
             return
         if len(inputs) != 1:
             self._foreign(node, inputs, constants)
             return
-        spare = options.table_bits - MIN_WEIGHT_BITS
-        value = self._divide_down(inputs[0], options.activation_bits + max(spare, 0))
-        weight_bits = options.table_bits + options.activation_bits - value.bits
-        found = read_map(node, self._graph, value.shape, constants, weight_bits, weight_bits + value.bits)
+        value = self._divide_down(inputs[0], options.activation_bits + max(options.logrows - MIN_WEIGHT_BITS, 0))
+        divided = not only_put_out(self._graph, node.output[0])
+        # divided by the tables' length, a product has the activations' scale; undivided, a power of two
+        factor = float(options.divisor if divided else 1 << (options.logrows - 1)) * 2.0**options.activation_bits
+        found = read_map(node, self._graph, value.shape, constants, factor / 2.0**value.bits, factor)
         if found is None:
             self._foreign(node, inputs, constants)
             return
-        if self._options.weights == "bound":
+        if options.weights == "bound":
             check_bindable(node.name, found)
-        self._claim(node, found, (value,), weight_bits + value.bits)
+        bits = options.activation_bits if divided else options.activation_bits + options.logrows - 1
+        self._claim(node, found, (value,), bits, divided, 1)
 
     def _claim(
-        self, node: onnx.NodeProto, found: LinearMap | None, inputs: tuple[Value, ...], product_bits: int
+        self,
+        node: onnx.NodeProto,
+        found: LinearMap | None,
+        inputs: tuple[Value, ...],
+        bits: int,
+        divided: bool,
+        lift: int,
     ) -> None:
-        """Claim a product whose integers have scale ``product_bits``: divided, unless only outputs read it."""
-        options = self._options
         name = node.output[0]
-        divided = not only_put_out(self._graph, name)
-        shift = product_bits - options.activation_bits
-        if shift > options.table_bits:
-            raise CheckedError(
-                f"{node.name!r} must be divided by at most 2**{options.table_bits}; it takes 2**{shift}; use more "
-                "table_bits"
-            )
-        bits = options.activation_bits if divided else product_bits
         output = Value(name, self._graph.shape(name), bits, 0)
-        shown = "table" if read_by_table(self._graph, name, options.direct) else "lookup"
-        lift = 1 << (options.table_bits - shift) if divided else 1
+        shown = "table" if read_by_table(self._graph, name, self._options.direct) else "lookup"
         self._append_claim(node.name or name, found, inputs, output, divided, lift, shown if divided else "output")
         self._values[name] = output
+
+    def _lift(self, name: str, shift: int) -> int:
+        """Power of two that makes a division by about ``2**shift`` one by the tables' length."""
+        if shift >= self._options.logrows:
+            raise CheckedError(
+                f"{name!r} must be divided by less than 2**{self._options.logrows}; it takes 2**{shift}; raise logrows "
+                "or lower activation_bits"
+            )
+        return 1 << (self._options.logrows - shift)
 
     def _divide_down(self, value: Value, most_bits: int, in_range: str = "lookup") -> Value:
         """Bring a value of more than ``most_bits`` down to the activations' scale by a claim of its own."""
         options = self._options
         if value.bits <= most_bits:
             return value
-        shift = value.bits - options.activation_bits
-        if shift > options.table_bits:
-            raise CheckedError(
-                f"{value.name!r} must be divided by at most 2**{options.table_bits}; it takes 2**{shift}"
-            )
+        lift = self._lift(value.name, value.bits - options.activation_bits)
         output = Value(self._fresh(value.name), value.shape, options.activation_bits, 0)
-        lift = 1 << (options.table_bits - shift)
         self._append_claim(value.name, identity(value.shape), (value,), output, True, lift, in_range)
         return output
 
     def _narrowed(self, values: Sequence[Value], more_bits: int = 0) -> list[Value]:
         """Divide factors down, the one of most bits first, until one claim can divide their product."""
         options, found = self._options, list(values)
-        most = options.activation_bits + options.table_bits - more_bits
+        most = options.activation_bits + options.logrows - 1 - more_bits
         while sum(value.bits for value in found) > most:
             widest = max(range(len(found)), key=lambda index: found[index].bits)
             if found[widest].bits <= options.activation_bits:

@@ -81,11 +81,11 @@ def run_program(
     def note(name: str, found: Tensor) -> None:
         low, high = int(found.min()), int(found.max())
         asked[:] = min(asked[0], low), max(asked[1], high)
-        half = program.half_range
+        half = program.options.half_range
         if within_tables and not (-half <= low and high < half):
             raise CheckedError(
-                f"tables hold {-half}..{half - 1}; {name!r} reaches {low}..{high}; use more table_bits or fewer "
-                "activation_bits"
+                f"tables hold {-half}..{half - 1}; {name!r} reaches {low}..{high}; use fewer "
+                "activation_bits or a greater logrows"
             )
 
     for slot in program.inputs:
@@ -127,10 +127,10 @@ def _claim(program: Program, step: Claim, inputs: Sequence[Tensor]) -> tuple[Ten
     product = product.reshape(step.output.shape)
     if not step.divided:
         return (product,)
-    bits = program.options.table_bits
+    divisor = program.options.divisor
     lifted = product * step.lift
-    quotient = (lifted + (1 << (bits - 1))) >> bits  # to the nearest, halves up
-    return quotient, lifted - (quotient << bits)
+    quotient = torch.div(lifted + divisor // 2, divisor, rounding_mode="floor")  # to the nearest, halves up
+    return quotient, lifted - quotient * divisor
 
 
 def _exact_matmul(left: Tensor, right: Tensor) -> Tensor:

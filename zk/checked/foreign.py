@@ -26,16 +26,16 @@ from zk.types import Budget, CircuitOptions
 _OPSET = 17
 
 
-def circuit_options(options: CheckedOptions, logrows: int | None = None) -> CircuitOptions:
+def circuit_options(options: CheckedOptions) -> CircuitOptions:
     """EZKL's options of a checked circuit: everything at the activations' scale, nothing divided back."""
-    half = 1 << (options.table_bits - 1)
+    half = options.half_range
     return CircuitOptions(
         input_scale_bits=options.activation_bits,
         param_scale_bits=options.activation_bits,
         scale_rebase_multiplier=10,
         lookup_range=(-half, half - 1),
         num_inner_cols=options.num_inner_cols,
-        logrows=logrows,
+        logrows=options.logrows,
         input_visibility="polycommit",
     )
 
@@ -51,7 +51,7 @@ class ForeignNodes:
     """
 
     def __init__(self, options: CheckedOptions, workdir: Path, budget: Budget) -> None:
-        self._options = circuit_options(options, max(options.table_bits + 1, 12))
+        self._options = circuit_options(options)
         self._workdir = workdir
         self._budget = budget
         self._drafted: dict[str, dict[str, Any]] = {}

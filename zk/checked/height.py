@@ -9,8 +9,8 @@ from zk.srs import MAX_SRS_LOGROWS
 
 
 def least_logrows(circuit: CheckedCircuit) -> int:
-    """Least height at which every committed column, the public values and the tables fit a column each."""
-    longest = 1 << circuit.program.options.table_bits
+    """Least height at which every committed column and the public values fit a column each."""
+    longest = 1
     for part in circuit.parts:
         public = sum(value.size for value in (*part.part.public_inputs, *part.part.outputs)) + len(part.part.claims) + 1
         longest = max(longest, public, part.layout.asked_size, *(column.size for column in part.part.columns))
@@ -21,12 +21,12 @@ def least_logrows(circuit: CheckedCircuit) -> int:
 
 
 def chosen_logrows(circuit: CheckedCircuit) -> int:
-    """The height that was asked for, else the least that fits.
+    """The height of the options.
 
     Raises:
-        CheckedError: the asked height is below the least.
+        CheckedError: it is below the least.
     """
     least, asked = least_logrows(circuit), circuit.program.options.logrows
-    if asked is not None and asked < least:
-        raise CheckedError(f"logrows must be at least {least} for these columns and tables; got {asked}")
-    return asked or least
+    if asked < least:
+        raise CheckedError(f"logrows must be at least {least} for these columns; got {asked}")
+    return asked

@@ -33,7 +33,7 @@ class ClaimSpans:
         result: quotient, or the product itself.
         remainder: None where the claim is not divided.
         rows: the random vector r.
-        weighted_rows: r times ``2**table_bits``, for the quotient; None where it is not divided.
+        weighted_rows: r times the divisor, for the quotient; None where it is not divided.
         columns: the random vector s; None where the claim has one column.
         transposed: the transposed map of r s, for the input; r times a power of two where the circuit computes it, from
             another matrix or from bound weights.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zk.checked.errors import CheckedError
+from zk.simulation.guard import RESERVED_TABLE_ROWS
 
 WEIGHTS = ("public", "bound")
 
@@ -19,8 +20,6 @@ class CheckedOptions:
 
     Attributes:
         activation_bits: activations and inputs are integers at scale ``2**activation_bits``.
-        table_bits: every table has ``2**table_bits`` entries, around zero. Products are divided by as much, so weights
-            have about as many fractional bits: finer ones cost nothing.
         private_inputs: graph inputs that stay secret; the others are given out as public values.
         salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
         weights: "public", where the verifier computes the transposed products from them, or "bound", where the circuit
@@ -28,26 +27,25 @@ class CheckedOptions:
         direct: names of nodes that EZKL computes itself instead of checking a claim.
         cuts: steps of the program in front of which it is cut into circuits of their own.
         num_inner_cols: columns that a dot product runs over.
-        logrows: height of the circuit is ``2**logrows``; None chooses.
+        logrows: height of the circuit is ``2**logrows``. It fixes the arithmetic, too: see :attr:`divisor`.
 
     Raises:
         CheckedError: a value is out of range.
     """
 
     activation_bits: int = 8
-    table_bits: int = 14
     private_inputs: tuple[str, ...] = ()
     salt: int = 16
     weights: str = "public"
     direct: tuple[str, ...] = ()
     cuts: tuple[int, ...] = ()
     num_inner_cols: int = 2
-    logrows: int | None = None
+    logrows: int = 15
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("activation_bits", 1, 20),
-            ("table_bits", 3, 22),
+            ("logrows", 6, 26),
             ("salt", 0, 256),
             ("num_inner_cols", 1, 8),
         ):
@@ -56,11 +54,26 @@ class CheckedOptions:
                 raise CheckedError(f"{name} must be in {low}..{high}; got {value}; choose a value in that range")
         if self.weights not in WEIGHTS:
             raise CheckedError(f"weights must be one of {WEIGHTS}; got {self.weights!r}")
-        if self.logrows is not None and not self.table_bits < self.logrows <= 26:
+        if self.activation_bits > self.logrows - 2:
             raise CheckedError(
-                f"logrows must be above table_bits ({self.table_bits}) and at most 26, so that a table fits a column; "
-                f"got {self.logrows}"
+                f"activation_bits must be at most logrows - 2, so that tables hold -2..2; got {self.activation_bits} at "
+                f"logrows {self.logrows}"
             )
+
+    @property
+    def divisor(self) -> int:
+        """What products are divided by: the number of entries of a table.
+
+        EZKL fills a table's column to its end, 8 rows less than its height, whatever range it is asked for. A remainder
+        that is looked up is in a range of this length, so dividing by just this number makes it unique. By any less, a
+        prover could move a quotient by one.
+        """
+        return (1 << self.logrows) - RESERVED_TABLE_ROWS
+
+    @property
+    def half_range(self) -> int:
+        """Looked-up integers are in -half_range .. half_range - 1."""
+        return self.divisor // 2
 
     def to_json(self) -> dict[str, Any]:
         """Give every option as plain JSON values."""
@@ -85,7 +98,7 @@ class CheckedOptions:
             elif name == "weights":
                 good = isinstance(value, str)
             else:
-                good = type(value) is int or (name == "logrows" and value is None)
+                good = type(value) is int
             if not good:
                 raise CheckedError(f"option {name!r} of a checked circuit is of the wrong type; got {value!s:.80}")
         made: dict[str, Any] = {name: tuple(value) if name in kinds else value for name, value in data.items()}

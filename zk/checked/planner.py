@@ -43,8 +43,8 @@ INNER_COLUMNS = (1, 2, 3)
 HEIGHTS = 3
 """How many heights from the least on are compared."""
 
-LONGEST_TABLE_BITS = 18
-PROBE_ACTIVATION_BITS, PROBE_TABLE_BITS = 8, 16
+LEAST_LOGROWS = 9
+PROBE_ACTIVATION_BITS, PROBE_LOGROWS = 8, 17
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ def plan_checked(
     goal: PlanGoal,
     base: CheckedOptions,
     budget: Budget,
+    logrows: int | None = None,
     model: CostModel | None = None,
 ) -> CheckedPlan:
     """Find the layout with the least predicted proving time that fulfils ``goal``.
@@ -120,9 +121,10 @@ def plan_checked(
         samples: for each input a tensor [N, ...]; ranges and fidelity come from these N samples.
         workdir: receives drafts.
         goal: memory, error and margin to keep; its scales are not used.
-        base: private inputs, salt, direct nodes and cuts; a height that it names is kept. Without cuts, the network is
-            cut into as few parts as fit the memory.
+        base: private inputs, salt, direct nodes and cuts. Without cuts, the network is cut into as few parts as fit
+            the memory.
         budget: limits of each call of EZKL.
+        logrows: the height to keep; None compares a few.
         model: predicts time and memory; None is the shipped one.
 
     Raises:
@@ -131,11 +133,11 @@ def plan_checked(
     """
     rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
     limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
-    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, budget, model)
+    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, logrows, budget, model)
     for parts in range(2, min(limit, MAX_PARTS) + 1):
         if plan.best is not None or base.cuts:
             break
-        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, budget, model)
+        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, logrows, budget, model)
     return plan
 
 
@@ -146,6 +148,7 @@ def _plan_parts(
     parts: int,
     goal: PlanGoal,
     base: CheckedOptions,
+    logrows: int | None,
     budget: Budget,
     model: CostModel | None,
 ) -> CheckedPlan:
@@ -155,13 +158,13 @@ def _plan_parts(
         weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
         base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
     reach = _reach(onnx_path, rows, workdir, base, budget) * goal.range_margin
-    heights = _heights(onnx_path, workdir, base, budget)
+    heights = _heights(onnx_path, workdir, base, logrows, budget)
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
         scaled = scales_for(reach, logrows, base)
         report = reports.setdefault(
-            (scaled.table_bits, scaled.activation_bits), _fidelity(onnx_path, rows, workdir, scaled, budget)
+            (scaled.logrows, scaled.activation_bits), _fidelity(onnx_path, rows, workdir, scaled, budget)
         )
         error = report.mean_abs_error
         broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
@@ -177,14 +180,14 @@ def _plan_parts(
     return CheckedPlan(
         candidates=tuple(found),
         best=best,
-        fidelity=reports[(chosen.table_bits, chosen.activation_bits)],
+        fidelity=reports[(chosen.logrows, chosen.activation_bits)],
         foreign=build_checked(onnx_path, chosen, workdir, budget=budget).program.foreign,
         source=onnx_path,
     )
 
 
 def scales_for(reach: float, logrows: int, base: CheckedOptions) -> CheckedOptions:
-    """The longest table of one column, and the finest activations that stay inside it.
+    """The finest activations that stay inside the tables of a height.
 
     Args:
         reach: greatest magnitude that a table is asked for, as a real number, margin included.
@@ -194,15 +197,10 @@ def scales_for(reach: float, logrows: int, base: CheckedOptions) -> CheckedOptio
     Raises:
         CheckedError: the reach leaves no fractional bit.
     """
-    table_bits = min(logrows - 1, LONGEST_TABLE_BITS)
-    activation_bits = table_bits - 1 - max(0, math.ceil(math.log2(max(reach, 2.0**-8))))
+    activation_bits = logrows - 1 - max(0, math.ceil(math.log2(max(reach, 2.0**-8) * 1.001)))
     if activation_bits < 1:
-        raise CheckedError(
-            f"activations reach {reach:.3g}: no table of 2**{table_bits} entries holds them; raise logrows"
-        )
-    return dataclasses.replace(
-        base, table_bits=table_bits, activation_bits=min(activation_bits, table_bits - 2), logrows=logrows
-    )
+        raise CheckedError(f"activations reach {reach:.3g}: no table at logrows {logrows} holds them; raise logrows")
+    return dataclasses.replace(base, activation_bits=min(activation_bits, logrows - 3, 20), logrows=logrows)
 
 
 def draft_candidate(
@@ -216,7 +214,7 @@ def draft_candidate(
 ) -> CheckedCandidate:
     """Draft one layout and predict its cost; ``broken`` is what its scales break already."""
     circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    costs = part_costs(circuit, options.logrows or least_logrows(circuit), workdir, budget)
+    costs = part_costs(circuit, workdir, budget)
     predicted = tuple(predict_cost(cost, model) for cost in costs)
     peak = max(found.admission_bytes for found in predicted)
     if not broken and peak > goal.memory_bytes:
@@ -224,29 +222,31 @@ def draft_candidate(
     return CheckedCandidate(options, costs, predicted, broken)
 
 
-def part_costs(circuit: CheckedCircuit, logrows: int, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
-    """Figures of each part at a height, from settings alone."""
+def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
+    """Figures of each part, from settings alone."""
     costs = []
-    options = circuit_options(circuit.program.options, logrows)
+    options = circuit_options(circuit.program.options)
     for part in circuit.parts:
         runner = StageRunner(workdir / f"draft-{part.part.index}", options, budget)
         onnx = runner.file("checked.onnx")
         onnx.write_bytes(part.model)
         runner.settings(onnx)
         settings = load_settings(runner.file("settings.json"))
-        costs.append(circuit_cost(with_rows(settings, part.rows), logrows))
+        costs.append(circuit_cost(with_rows(settings, part.rows)))
     return tuple(costs)
 
 
 def format_checked_plan(plan: CheckedPlan) -> str:
     """Lay the candidates out as text, the best first; "w" is the number of inner columns, seconds those of proving."""
-    lines = [f"{'table':>6} {'bits':>5} {'w':>2} {'rows':>10} {'k':>3} {'parts':>5} {'GiB':>6} {'seconds':>8}  verdict"]
+    lines = [
+        f"{'tables':>8} {'bits':>5} {'w':>2} {'rows':>10} {'k':>3} {'parts':>5} {'GiB':>6} {'seconds':>8}  verdict"
+    ]
     for found in plan.candidates:
         options = found.options
         verdict = found.verdict or ("chosen" if found is plan.best else "fits")
         lines.append(
-            f"2**{options.table_bits:<3} {options.activation_bits:>5} {options.num_inner_cols:>2} {found.rows:>10,} "
-            f"{options.logrows or 0:>3} {len(found.costs):>5} {found.predicted_peak_bytes / 2**30:>6.2f} "
+            f"{options.divisor:>8,} {options.activation_bits:>5} {options.num_inner_cols:>2} {found.rows:>10,} "
+            f"{options.logrows:>3} {len(found.costs):>5} {found.predicted_peak_bytes / 2**30:>6.2f} "
             f"{found.predicted_prove_seconds:>8.1f}  {verdict}"
         )
     error = plan.fidelity
@@ -256,12 +256,11 @@ def format_checked_plan(plan: CheckedPlan) -> str:
     return "\n".join(lines)
 
 
-def _heights(onnx_path: Path, workdir: Path, base: CheckedOptions, budget: Budget) -> list[int]:
+def _heights(onnx_path: Path, workdir: Path, base: CheckedOptions, logrows: int | None, budget: Budget) -> list[int]:
     """The asked height, or a few from the least at which the columns fit."""
-    if base.logrows is not None:
-        return [base.logrows]
-    small = dataclasses.replace(base, table_bits=6, activation_bits=3)
-    least = max(least_logrows(build_checked(onnx_path, small, workdir, budget=budget)), 9)
+    if logrows is not None:
+        return [logrows]
+    least = max(least_logrows(build_checked(onnx_path, base, workdir, budget=budget)), LEAST_LOGROWS)
     return list(range(least, least + HEIGHTS))
 
 
@@ -269,9 +268,7 @@ def _reach(
     onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, base: CheckedOptions, budget: Budget
 ) -> float:
     """Greatest magnitude, as a real number, that a table is asked for on the samples."""
-    options = dataclasses.replace(
-        base, activation_bits=PROBE_ACTIVATION_BITS, table_bits=PROBE_TABLE_BITS, logrows=None
-    )
+    options = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
     circuit = build_checked(onnx_path, options, workdir, budget=budget)
     greatest = 0
     for row in rows:

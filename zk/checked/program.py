@@ -101,9 +101,9 @@ class Claim:
         map: the linear map; None for a product of two computed matrices.
         inputs: one value, or the two matrices.
         output: what the network goes on with.
-        divided: the claim is a quotient (``output``) and a remainder, ``2**table_bits * q + e = lift * T``; else it is
+        divided: the claim is a quotient (``output``) and a remainder, ``divisor * q + e = lift * T``; else it is
             T itself.
-        lift: power of two on the right side, which makes every division one by ``2**table_bits``.
+        lift: power of two on the right side, which makes every division one by the tables' length.
         bound: the circuit holds the weights, as constants that its key binds; else the verifier computes with them.
         in_range: where it shows that every element of ``output`` is in the tables' range: "table" (a step looks all of
             them up), "output" (public, the verifier sees) or "lookup" (an extra lookup).
@@ -170,11 +170,6 @@ class Program:
     def public_inputs(self) -> tuple[Value, ...]:
         """Inputs that are given out."""
         return tuple(value for value in self.inputs if value.name not in self.options.private_inputs)
-
-    @property
-    def half_range(self) -> int:
-        """Looked-up integers are in -half_range .. half_range - 1."""
-        return 1 << (self.options.table_bits - 1)
 
 
 def _widest(size: int) -> int:

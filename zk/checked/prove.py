@@ -154,7 +154,7 @@ def _prove_part(
     proving: Proving,
 ) -> PartProof:
     folder = proving.workdir / f"part-{part.part.index}"
-    options = circuit_options(circuit.program.options, logrows)
+    options = circuit_options(circuit.program.options)
     runner = StageRunner(folder, options, proving.budget, proving.stage_budgets, proving.threads)
     found: dict[str, Any] = {}
     try:

@@ -220,7 +220,7 @@ class CheckedExamination:
         folder.mkdir(parents=True, exist_ok=True)
         onnx, settings = folder / "checked.onnx", folder / SETTINGS
         onnx.write_bytes(circuit.model)
-        options = circuit_options(self.circuit.program.options, logrows)
+        options = circuit_options(self.circuit.program.options)
         kwargs = {"onnx": str(onnx), "settings": str(settings), "options": options.to_json(), "logrows": logrows}
         self._child("settings", "zk.backend:gen_settings", kwargs)
         return with_rows(load_settings(settings), circuit.rows)
