@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import torch
 from gan.generators import Generator, build_generator, fold_batchnorm
 from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
+from search.circuit_forms import CircuitForm
 from search.files import write_text
+from zk.checked.options import CheckedOptions
+from zk.checked.planner import draft_layouts
 from zk.circuit_cost import CircuitCost, load_settings
 from zk.cost import predict_cost, predict_prove_seconds
 from zk.cost_model import CostModel
@@ -21,7 +25,7 @@ from zk.export import OnnxExport, export_onnx
 from zk.pipeline import CircuitMeasurement, measure_circuit
 from zk.plan_forms import untrained_layouts
 from zk.simulate import read_circuit
-from zk.types import Budget, CircuitOptions
+from zk.types import Budget
 
 NETWORK_NAME = "network.onnx"
 INPUT_NAMES = ("latent", "one_hot")
@@ -61,7 +65,7 @@ def export_generator(generator: Generator, spec: GeneratorSpec, path: Path) -> O
 
 
 def measure_spec(
-    spec: GeneratorSpec, folder: Path, *, options: CircuitOptions, budget: Budget, model: CostModel | None = None
+    spec: GeneratorSpec, folder: Path, *, options: CircuitForm, budget: Budget, model: CostModel | None = None
 ) -> CircuitFigures:
     """Count and compile the circuit of an untrained generator of ``spec``; its rows do not depend on the weights.
 
@@ -77,6 +81,8 @@ def measure_spec(
     }
     try:
         exported = export_generator(generator, spec, folder / NETWORK_NAME)
+        if isinstance(options, CheckedOptions):
+            return _measure_checked(metrics, exported.path, folder, options, budget, model)
         drafts = {
             layout.name: measure_circuit(layout.onnx_path, folder / layout.name, options=layout.options, budget=budget)
             for layout in untrained_layouts(exported.path, folder, options)
@@ -94,6 +100,26 @@ def measure_spec(
         folder / "figures.json", json.dumps({"compiled": figures.compiled, "reason": reason, "metrics": metrics})
     )
     return figures
+
+
+def _measure_checked(
+    metrics: dict[str, float],
+    network: Path,
+    folder: Path,
+    options: CheckedOptions,
+    budget: Budget,
+    model: CostModel | None,
+) -> CircuitFigures:
+    """Figures of the checked form; of several parts, sums, and the greatest need of memory."""
+    started = time.monotonic()
+    parts = [cost_metrics(cost, model) for cost in draft_layouts(network, folder, options, budget=budget, model=model)]
+    greatest = ("logrows", "lookup_tables", "predicted_peak_bytes", "predicted_pk_bytes")
+    for name in parts[0]:
+        column = [part[name] for part in parts]
+        metrics[name] = max(column) if name in greatest else sum(column)
+    metrics["circuit_seconds"] = time.monotonic() - started
+    write_text(folder / "figures.json", json.dumps({"compiled": True, "reason": "", "metrics": metrics}))
+    return CircuitFigures(metrics, True, "")
 
 
 def _failure(draft: CircuitMeasurement, folder: Path) -> str:

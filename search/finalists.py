@@ -13,6 +13,7 @@ import optuna
 from evaluation import EvaluationError, classification_accuracy_score
 from evaluation.classifier import ClassifierRecipe
 from gan.data import ImageDataset
+from search.circuit_forms import BUNDLE, CircuitPlan
 from search.front import candidate_folders, front_rows
 from search.objective import sampler_for
 from search.proving import ProofAttempt, fits, proof_facts, proof_metrics, prove_front
@@ -21,7 +22,6 @@ from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
 from zk.pipeline import ProofRun
-from zk.plan import Plan
 from zk.srs import srs_path
 
 
@@ -98,7 +98,7 @@ def prove_best(
     settings: SessionSettings,
     tracker: Tracker,
     *,
-    circuits: Mapping[int, Plan],
+    circuits: Mapping[int, CircuitPlan],
     say: Callable[[str], None] = print,
 ) -> list[ProofAttempt]:
     """Prove one image of the best front member that fits, unless that one's proof counts already."""
@@ -132,5 +132,5 @@ def srs_fact(folder: Path, run: ProofRun) -> dict[str, str]:
 
 def proof_files(folder: Path) -> list[Path]:
     """Return the files of a proof worth filing; keys can be made again, the reference string is kept apart."""
-    kept = ("network.onnx", "settings.json", "proof.json", "vk.key", "proved_image.png", "witness.json")
+    kept = ("network.onnx", "settings.json", "proof.json", "vk.key", "proved_image.png", "witness.json", BUNDLE)
     return [folder / name for name in kept if (folder / name).exists()]

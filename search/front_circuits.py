@@ -8,15 +8,15 @@ import optuna
 
 from evaluation import EvaluationError, RealReference, TrainedClassifier
 from gan.digest import json_digest
+from search.circuit_forms import CircuitPlan, describe_plan, simulator_of
 from search.front import candidate_folders, front_rows
 from search.headline import headline
-from search.planned import PLAN_FOLDER, circuit_scores, plan_generator, planned_circuit
+from search.planned import PLAN_FOLDER, circuit_scores, plan_generator
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.weights import load_generator
 from zk.errors import ZkError
-from zk.plan import Plan
 
 
 def score_circuits(
@@ -28,14 +28,14 @@ def score_circuits(
     reference: RealReference,
     tracker: Tracker,
     say: Callable[[str], None] = print,
-) -> dict[int, Plan]:
+) -> dict[int, CircuitPlan]:
     """Plan the circuit of each front member on its trained weights and score the images that the circuit computes.
 
     These are a front member's headline scores. A member that has them under the same settings is left alone; one
     without a layout, or with an operator that is not simulated, keeps the reason as a fact, and its float scores as
     headline. Gives the plans made.
     """
-    folders, late, plans = candidate_folders(study), late_findings(study), dict[int, Plan]()
+    folders, late, plans = candidate_folders(study), late_findings(study), dict[int, CircuitPlan]()
     planning = settings.proving.planning
     wanted = {"circuit_planning": json_digest(f"{planning} {reference.samples} {settings.evaluation.seed}")[:16]}
     for row in front_rows(study):
@@ -50,7 +50,7 @@ def score_circuits(
             metrics, facts = plan_findings(plan)
             if plan.best is not None:
                 budget = settings.proving.budget
-                circuit = planned_circuit(plan, folders[number] / PLAN_FOLDER / "chosen", budget)
+                circuit = simulator_of(plan, folders[number] / PLAN_FOLDER / "chosen", budget)
                 metrics |= circuit_scores(
                     spec,
                     generator,
@@ -90,17 +90,9 @@ def file_headlines(study: optuna.Study, tracker: Tracker) -> None:
         tracker.tags(run, {"headline.arithmetic": found.arithmetic})
 
 
-def plan_findings(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
+def plan_findings(plan: CircuitPlan) -> tuple[dict[str, float], dict[str, str]]:
     """Return what a plan chose, as figures and facts; without a choice, why each candidate failed."""
-    if plan.best is None or plan.best.cost is None:
+    if plan.best is None:
         return {}, {"circuit_failure": f"no layout fulfils the goal: {plan.reasons}"}
-    cost, options = plan.best.cost, plan.best.options
-    metrics = {
-        "planned_rows": float(cost.rows),
-        "planned_logrows": float(cost.logrows),
-        "planned_peak_bytes": float(plan.best.predicted_peak_bytes),
-        "planned_prove_seconds": plan.best.predicted_prove_seconds,
-    }
-    form = f"{plan.best.form}, rebase at {options.scale_rebase_multiplier} x {options.input_scale_bits} bits"
-    digits = f"{options.decomp_legs} digits of base {options.decomp_base}"
-    return metrics, {"plan": f"{form}, {digits}, {options.num_inner_cols} inner columns"}
+    metrics, words = describe_plan(plan)
+    return metrics, {"plan": words}

@@ -16,12 +16,13 @@ from gan.spec import GeneratorSpec
 from gan.training import TrainingHooks, TrainingIntervals, TrainingOutcome, TrainingResult, train_generator
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, measure_spec
+from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
 from search.weights import save_generator
 from zk.cost_model import CostModel
-from zk.types import Budget, CircuitOptions
+from zk.types import Budget
 
 SAMPLES_NAME = "samples.png"
 CIRCUIT_FOLDER = "circuit"
@@ -43,7 +44,7 @@ class EvaluationSettings:
 
     samples: int
     seed: int
-    circuit: CircuitOptions
+    circuit: CircuitForm
     limits: CircuitLimits
     circuit_budget: Budget
     intervals: TrainingIntervals

@@ -17,15 +17,14 @@ from gan.generators import Generator
 from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
+from search.circuit_forms import CircuitForm, CircuitPlan, Simulator, make_plan, plan_table
 from search.files import write_text
 from search.headline import HEADLINE_SCORES
 from search.objective import sampler_for
 from zk.cost_model import CostModel
 from zk.fidelity import fidelity_report, label_agreement
-from zk.plan import Plan, PlanGoal, format_plan
-from zk.planner import compiled_circuit, plan_circuit
-from zk.simulate import IntegerCircuit
-from zk.types import Budget, CircuitOptions
+from zk.plan import PlanGoal
+from zk.types import Budget
 
 PLAN_FOLDER = "plan"
 _BATCH = 250
@@ -45,14 +44,14 @@ class CircuitPlanning:
     """
 
     goal: PlanGoal
-    options: CircuitOptions
+    options: CircuitForm
     budget: Budget
     samples: int = 32
     seed: int = 1
     cost_model: CostModel | None = None
 
 
-def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> Plan:
+def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> CircuitPlan:
     """Plan the circuit of ``generator`` in ``folder`` and leave the table of candidates there as ``plan.txt``."""
     exported = export_generator(generator, spec, folder / NETWORK_NAME)
     drawn = [
@@ -60,16 +59,16 @@ def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, plan
         for index in range(planning.samples)
     ]
     samples = [torch.cat(column) for column in zip(*drawn, strict=True)]
-    plan = plan_circuit(
+    plan = make_plan(
         exported.path,
         samples,
         folder,
         goal=planning.goal,
-        base=planning.options,
+        form=planning.options,
         budget=planning.budget,
         model=planning.cost_model,
     )
-    write_text(folder / "plan.txt", format_plan(plan) + "\n")
+    write_text(folder / "plan.txt", plan_table(plan) + "\n")
     return plan
 
 
@@ -80,7 +79,7 @@ class CircuitSampler:
     the samples for which no proof exists, because an integer leaves a table or its digits.
     """
 
-    def __init__(self, circuit: IntegerCircuit, spec: GeneratorSpec, *, seed: int) -> None:
+    def __init__(self, circuit: Simulator, spec: GeneratorSpec, *, seed: int) -> None:
         self._circuit = circuit
         self._spec = spec
         self._seed = seed
@@ -96,21 +95,10 @@ class CircuitSampler:
         return images.clamp(-1, 1).float()
 
 
-def planned_circuit(plan: Plan, folder: Path, budget: Budget) -> IntegerCircuit:
-    """Compile the plan's choice and read it for the simulator.
-
-    Raises:
-        StageFailed: EZKL no longer lays it out within the budget.
-    """
-    assert plan.best is not None
-    assert plan.onnx_path is not None
-    return compiled_circuit(plan.onnx_path, folder, plan.best.options, budget)
-
-
 def circuit_scores(
     spec: GeneratorSpec,
     generator: Generator,
-    circuit: IntegerCircuit,
+    circuit: Simulator,
     *,
     reference: RealReference,
     classifier: TrainedClassifier,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +12,17 @@ import torch
 
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs
+from search.circuit_forms import CircuitForm, CircuitPlan, prove_plan
 from search.errors import ConfigError
 from search.pictures import save_image_grid
 from search.planned import PLAN_FOLDER, CircuitPlanning, plan_generator
 from search.weights import load_generator
 from zk.cost import predict_cost
 from zk.cost_model import CostModel
-from zk.errors import OptionError, ZkError
-from zk.pipeline import ProofRun, prove_sample
-from zk.plan import Plan, PlanGoal
-from zk.types import Budget, CircuitOptions, Outcome, StageResult
+from zk.errors import ZkError
+from zk.pipeline import ProofRun
+from zk.plan import PlanGoal
+from zk.types import Budget, Outcome, StageResult
 
 CALIBRATION_SAMPLES = 4
 """EZKL's own calibration only confirms what the plan measured on many more samples."""
@@ -46,7 +46,7 @@ class ProvingPlan:
     """
 
     budget: Budget
-    options: CircuitOptions
+    options: CircuitForm
     srs_folder: Path
     label: int = 0
     seed: int = 0
@@ -90,7 +90,10 @@ def fits(row: Mapping[str, Any], budget: Budget) -> bool:
 
 
 def prove_front(
-    rows: Sequence[Mapping[str, Any]], folders: Mapping[int, Path], plan: ProvingPlan, circuits: Mapping[int, Plan]
+    rows: Sequence[Mapping[str, Any]],
+    folders: Mapping[int, Path],
+    plan: ProvingPlan,
+    circuits: Mapping[int, CircuitPlan],
 ) -> list[ProofAttempt]:
     """Prove front members that fit, in the order given, until one counts as proved or the attempts are used up.
 
@@ -107,7 +110,7 @@ def prove_front(
     return attempts
 
 
-def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: Plan | None = None) -> ProofAttempt:
+def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: CircuitPlan | None = None) -> ProofAttempt:
     """Prove one image of the trained generator in ``folder``; the proof's files go to its ``proof`` folder.
 
     What cannot be exported or read back is an outcome of the attempt, not an error.
@@ -126,25 +129,17 @@ def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: Plan | No
     return ProofAttempt(number, run, _picture(run, spec.image_channels, spec.image_size, target))
 
 
-def _prove(spec: GeneratorSpec, circuit: Plan, target: Path, plan: ProvingPlan) -> ProofRun:
-    if circuit.best is None or circuit.onnx_path is None:
-        raise OptionError(
-            f"some layout must fulfil the goal; none does: {circuit.reasons}; raise the budget or the bounds"
-        )
-    network = target / NETWORK_NAME
-    shutil.copyfile(circuit.onnx_path, network)
-    return prove_sample(
-        network,
+def _prove(spec: GeneratorSpec, circuit: CircuitPlan, target: Path, plan: ProvingPlan) -> ProofRun:
+    return prove_plan(
+        circuit,
         circuit_inputs(spec, seed=plan.seed, label=plan.label % spec.num_classes),
-        target,
-        options=circuit.best.options,
-        budget=plan.budget,
-        srs_dir=plan.srs_folder,
-        reference=circuit.source,
-        calibration_inputs=[
+        [
             circuit_inputs(spec, seed=plan.seed + 1, index=index, label=index % spec.num_classes)
             for index in range(CALIBRATION_SAMPLES)
         ],
+        target / NETWORK_NAME,
+        budget=plan.budget,
+        srs_dir=plan.srs_folder,
     )
 
 

@@ -222,6 +222,23 @@ def draft_candidate(
     return CheckedCandidate(options, costs, predicted, broken)
 
 
+def draft_layouts(
+    onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
+) -> tuple[CircuitCost, ...]:
+    """Figures of the layout that is predicted to be proved fastest; scales and weights do not matter for them.
+
+    Raises:
+        LoweringError: the model cannot be read or rewritten.
+        CheckedError: it has no checked form.
+    """
+    found = []
+    for logrows in _heights(onnx_path, workdir, base, None, budget):
+        for inner in INNER_COLUMNS:
+            options = dataclasses.replace(base, logrows=logrows, num_inner_cols=inner)
+            found.append(part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget))
+    return min(found, key=lambda costs: sum(predict_cost(cost, model).seconds["prove"].middle for cost in costs))
+
+
 def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
     """Figures of each part, from settings alone."""
     costs = []

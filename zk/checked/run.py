@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from zk.checked.circuit import CheckedCircuit, PartCircuit
 from zk.checked.evaluate import quantise
 from zk.checked.prove import CheckedProof, PartProof, Proving, make_proofs
 from zk.checked.public import part_public
+from zk.circuit_cost import CircuitCost
 from zk.errors import ArtifactError
 from zk.export import run_onnx
 from zk.pipeline import Fidelity
@@ -37,6 +39,7 @@ class CheckedRun:
         tampered_rejected: every copy with one changed public value was rejected.
         wiring: linked only if every part is.
         wiring_reason: that of the first part that is not, else of all.
+        tamper_reasons: how each copy was rejected.
         fidelity: error of the first output against the float network; None before a proof exists.
     """
 
@@ -48,6 +51,7 @@ class CheckedRun:
     wiring: Wiring
     wiring_reason: str
     fidelity: Fidelity | None
+    tamper_reasons: tuple[str, ...] = ()
 
     @property
     def counts_as_proved(self) -> bool:
@@ -62,6 +66,36 @@ class CheckedRun:
     def total_seconds(self, stage: str) -> float:
         """Wall clock of a stage over all parts."""
         return sum(found.wall_seconds for found in self.stages if found.stage == stage)
+
+    @property
+    def merged_stages(self) -> tuple[StageResult, ...]:
+        """Each stage once: seconds of all parts added up, the greatest peak, the outcome of the first that failed."""
+        merged: dict[str, StageResult] = {}
+        for stage in self.stages:
+            known = merged.get(stage.stage)
+            if known is None:
+                merged[stage.stage] = stage
+                continue
+            worse = known if not known.ok else stage
+            merged[stage.stage] = StageResult(
+                stage.stage,
+                worse.outcome,
+                known.wall_seconds + stage.wall_seconds,
+                max(known.peak_rss_bytes, stage.peak_rss_bytes),
+                worse.message,
+                (*known.output_bytes, *stage.output_bytes),
+                known.work_seconds + stage.work_seconds,
+            )
+        return tuple(merged.values())
+
+    @property
+    def cost(self) -> CircuitCost | None:
+        """Figures of the one part; of several, the first's with the rows and cells of all."""
+        costs = [part.cost for part in self.proof.parts if part.cost is not None]
+        if not costs:
+            return None
+        rows, cells = sum(cost.rows for cost in costs), sum(cost.total_assignments for cost in costs)
+        return dataclasses.replace(costs[0], rows=rows, total_assignments=cells)
 
     @property
     def peak_rss_bytes(self) -> int:
@@ -102,7 +136,7 @@ def prove_checked(onnx_path: Path, circuit: CheckedCircuit, inputs: Sequence[Ten
         zero, equal = _public_values(circuit, part, found, inputs)
         verified = verified and checked.accepted and zero
         match = match and equal
-    tampered = _try_tampered(circuit, proof, srs, proving)
+    tampered, reasons = _try_tampered(circuit, proof, srs, proving)
     results.append(tampered)
     return CheckedRun(
         proof=proof,
@@ -113,6 +147,7 @@ def prove_checked(onnx_path: Path, circuit: CheckedCircuit, inputs: Sequence[Ten
         wiring=wiring,
         wiring_reason=reason,
         fidelity=_fidelity(onnx_path, circuit, proof, inputs),
+        tamper_reasons=reasons,
     )
 
 
@@ -171,9 +206,11 @@ def _public_values(
     return not any(values[:checks]), list(values[checks : checks + len(asked)]) == asked
 
 
-def _try_tampered(circuit: CheckedCircuit, proof: CheckedProof, srs: Path, proving: Proving) -> StageResult:
+def _try_tampered(
+    circuit: CheckedCircuit, proof: CheckedProof, srs: Path, proving: Proving
+) -> tuple[StageResult, tuple[str, ...]]:
     """Change the first check and the last public value of each part, one at a time; each copy must be rejected."""
-    accepted, seconds, peak = [], 0.0, 0
+    accepted, reasons, seconds, peak = list[str](), list[str](), 0.0, 0
     for part, found in zip(circuit.parts, proof.parts, strict=True):
         count = sum(tensor.size for tensor in part_public(part.part))
         copy = found.folder / "tampered-proof.json"
@@ -190,12 +227,14 @@ def _try_tampered(circuit: CheckedCircuit, proof: CheckedProof, srs: Path, provi
             )
             if checked.accepted or checked.stage.outcome is not Outcome.REFUSED:
                 accepted.append(f"part {part.part.index}, value {index}: {checked.reason or 'accepted'}")
+            reasons.append(checked.reason or "accepted")
             seconds += checked.stage.wall_seconds
             peak = max(peak, checked.stage.peak_rss_bytes)
         copy.unlink(missing_ok=True)
     if accepted:
-        return StageResult("tamper", Outcome.REFUSED, seconds, peak, f"not rejected: {'; '.join(accepted)}")
-    return StageResult("tamper", Outcome.OK, seconds, peak)
+        failed = f"not rejected: {'; '.join(accepted)}"
+        return StageResult("tamper", Outcome.REFUSED, seconds, peak, failed), tuple(reasons)
+    return StageResult("tamper", Outcome.OK, seconds, peak), tuple(reasons)
 
 
 def _fidelity(onnx_path: Path, circuit: CheckedCircuit, proof: CheckedProof, inputs: Sequence[Tensor]) -> Fidelity:
