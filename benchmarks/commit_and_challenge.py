@@ -28,7 +28,8 @@ from torch import nn
 
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
-from zk.checked.planner import format_checked_plan, plan_checked
+from zk.checked.plan import format_checked_plan
+from zk.checked.planner import plan_checked
 from zk.checked.prove import Proving
 from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.circuit_cost import circuit_cost

@@ -15,7 +15,8 @@ from torch import Tensor
 from zk.bundle_format import SETTINGS, VK
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
-from zk.checked.planner import CheckedPlan, format_checked_plan, plan_checked
+from zk.checked.plan import CheckedPlan, format_checked_plan
+from zk.checked.planner import plan_checked
 from zk.checked.prove import Proving
 from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.checked.simulate import CheckedSimulation, CheckedSimulator

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zk.attribution import Attribution, NodeCost, attribute_cost
 from zk.calibrate_cli import calibrate
+from zk.checked.cost_cli import attribute_checked_model
 from zk.cost import machine_cost_model, predict_cost
 from zk.cost_model import CostModel
 from zk.errors import ZkError
@@ -58,7 +59,11 @@ def attribute(arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"attribute": attribute, "calibrate": calibrate}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "attribute": attribute,
+    "checked": attribute_checked_model,
+    "calibrate": calibrate,
+}
 """Subcommands by name; each takes the arguments behind its name and gives the exit status."""
 
 

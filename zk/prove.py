@@ -23,7 +23,8 @@ from zk.bundle_record import members_sha256
 from zk.bundle_write import write_bundle
 from zk.checked.circuit import build_checked
 from zk.checked.options import WEIGHTS, CheckedOptions
-from zk.checked.planner import format_checked_plan, plan_checked
+from zk.checked.plan import format_checked_plan
+from zk.checked.planner import plan_checked
 from zk.checked.prove import Proving
 from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.errors import ArtifactError, OptionError, ZkError

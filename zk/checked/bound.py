@@ -87,7 +87,7 @@ def bound_input_side(builder: Builder, claim: Claim, spans: ClaimSpans) -> str:
 
 
 def bound_offset(builder: Builder, claim: Claim, span: Span, spans: ClaimSpans) -> str:
-    """The bias's share: ``sum r b`` times the sum of s; of a matrix, with its channels as columns, the reverse."""
+    """The bias's share: ``sum r b`` times the sum of s; of a matrix, whose columns are channels, the reverse."""
     assert claim.map is not None
     rows, columns = claim.factors
     r = builder.asked(span, (1, rows))
@@ -109,7 +109,7 @@ def _sum(builder: Builder, source: str, axis: int) -> str:
 
 
 def _convolved(builder: Builder, claim: Claim, r: str, s: str | None) -> str:
-    """Fold the kernels with r to one of one output channel, each tap's window of the input with s, and multiply the two.
+    """Fold the kernels with r to one output channel, each tap's window of the input with s, and multiply the two.
 
     EZKL's convolution with a computed kernel would bring range checks along.
     """

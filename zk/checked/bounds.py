@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from zk.checked.errors import CheckedError
+from zk.checked.kinds import SUMS
 from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times
 from zk.field import MODULUS
 
@@ -61,6 +64,12 @@ def _bound(step: Step, bounds: dict[str, int]) -> int:
         return 1 << FOREIGN_BITS
     assert isinstance(step, Exact)
     raised = [bounds[value.name] << (step.output.bits - value.bits) for value in step.inputs]
+    if step.node.op_type in SUMS:
+        raised += [
+            math.ceil(float(np.abs(array).max(initial=0.0))) << step.output.bits
+            for array in step.constants.values()
+            if np.issubdtype(array.dtype, np.floating)
+        ]
     if step.node.op_type in ("Add", "Sub"):
         return sum(raised) if len(raised) > 1 else 2 * raised[0]
     if step.node.op_type == "ReduceSum":

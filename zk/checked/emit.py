@@ -45,9 +45,11 @@ class Emitter:
         """Write all of it."""
         part = self._part
         sizes = {column.name: column.size for column in part.columns} | {ASKED: self._layout.asked_size}
-        slots = [helper.make_tensor_value_info(name, TensorProto.INT64, [1, size]) for name, size in sizes.items()]
+        slots = [
+            helper.make_tensor_value_info(_own(name), TensorProto.INT64, [1, size]) for name, size in sizes.items()
+        ]
         for name in sizes:
-            self._node("Cast", [name], _real(name), to=TensorProto.FLOAT)
+            self._node("Cast", [_own(name)], _real(name), to=TensorProto.FLOAT)
         rests = {remainder_of(claim).name for claim in part.claims}
         for column in part.columns:
             for value in column.values:
@@ -57,12 +59,12 @@ class Emitter:
             self._step(step)
         checks = [self._check(claim) for claim in part.claims]
         checks.append(self._range_check())
-        self._node("Concat", checks, CHECKS, axis=1)
-        outputs: list[tuple[str, tuple[int, ...]]] = [(CHECKS, (1, len(checks)))]
+        self._node("Concat", checks, _own(CHECKS), axis=1)
+        outputs: list[tuple[str, tuple[int, ...]]] = [(_own(CHECKS), (1, len(checks)))]
         for value in part.public_inputs:
-            outputs.append((self._raised(value.name, value.bits, f"public_{value.name}"), value.shape))
+            outputs.append((self._raised(value.name, value.bits, _own(f"public:{value.name}")), value.shape))
         for index, value in enumerate(part.outputs):
-            outputs.append((self._node("Identity", [value.name], f"result_{index}"), value.shape))
+            outputs.append((self._node("Identity", [value.name], _own(f"result:{index}")), value.shape))
         targets = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in outputs]
         graph = helper.make_graph(self._nodes, "checked", slots, targets, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="zkgan-search")
@@ -202,8 +204,13 @@ class Emitter:
 
     def _name(self, hint: str) -> str:
         self._serial += 1
-        return f"zk_{hint}_{self._serial}"
+        return _own(f"{hint}:{self._serial}")
+
+
+def _own(name: str) -> str:
+    """A name that no value of a network has."""
+    return f"zk:{name}"
 
 
 def _real(name: str) -> str:
-    return f"{name}_real"
+    return _own(f"real:{name}")

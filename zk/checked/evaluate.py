@@ -15,8 +15,9 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from zk.checked.errors import CheckedError
+from zk.checked.kinds import SUMS
 from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Times
-from zk.simulation.exact import multiply, round_half_away
+from zk.simulation.exact import INT_LIMIT, multiply, peak, round_half_away
 from zk.simulation.lookups import look_up
 
 _OPSET = 17
@@ -128,7 +129,7 @@ def _claim(program: Program, step: Claim, inputs: Sequence[Tensor]) -> tuple[Ten
     if not step.divided:
         return (product,)
     divisor = program.options.divisor
-    lifted = product * step.lift
+    lifted = _below(product, step.lift) * step.lift
     quotient = torch.div(lifted + divisor // 2, divisor, rounding_mode="floor")  # to the nearest, halves up
     return quotient, lifted - quotient * divisor
 
@@ -140,13 +141,37 @@ def _exact_matmul(left: Tensor, right: Tensor) -> Tensor:
     return torch.matmul(left, right)
 
 
+def _below(values: Tensor, factor: int) -> Tensor:
+    """Refuse values whose product with a factor could leave 64 bits."""
+    if peak(values) * factor >= INT_LIMIT:
+        raise CheckedError(f"integers must stay below 2**62; {peak(values)} times {factor} may not; use fewer bits")
+    return values
+
+
 def _exact(step: Exact, values: Mapping[str, Tensor]) -> Tensor:
-    top = step.output.bits
-    if len({slot.bits for slot in step.inputs}) > 1 and step.node.op_type not in ("Add", "Sub"):
-        raise CheckedError(f"{step.node.op_type} must have operands of one scale")
-    feeds = {slot.name: (values[slot.name] << (top - slot.bits)).numpy() for slot in step.inputs}
-    found = _evaluate(step.node, feeds, step.constants)
+    top, kind = step.output.bits, step.node.op_type
+    if len({slot.bits for slot in step.inputs}) > 1 and kind not in ("Add", "Sub"):
+        raise CheckedError(f"{kind} must have operands of one scale")
+    terms = {"Add": 2, "Sub": 2, "ReduceSum": max(step.inputs[0].size, 1)}.get(kind, 1)
+    feeds = {
+        slot.name: (_below(values[slot.name], terms << (top - slot.bits)) << (top - slot.bits)).numpy()
+        for slot in step.inputs
+    }
+    constants = dict(step.constants)
+    if kind in SUMS:
+        constants = {name: _integers(array, top) for name, array in constants.items()}
+    found = _evaluate(step.node, feeds, constants)
     return torch.from_numpy(np.ascontiguousarray(found).astype(np.int64)).reshape(step.output.shape)
+
+
+def _integers(constant: NDArray[Any], bits: int) -> NDArray[Any]:
+    """A real constant at scale ``2**bits``; others (axes) as they are."""
+    if not np.issubdtype(constant.dtype, np.floating):
+        return constant
+    scaled = constant.astype(np.float64) * 2.0**bits
+    if np.abs(scaled).max(initial=0.0) * 2 >= INT_LIMIT:
+        raise CheckedError(f"constants must stay below 2**61 at {bits} bits; one is {np.abs(constant).max():.3g}")
+    return np.asarray(scaled.astype(np.int64))
 
 
 def _evaluate(

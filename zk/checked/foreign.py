@@ -70,29 +70,17 @@ class ForeignNodes:
         folder = self._folder(model := self._model(step.node, step.inputs, step.constants))
         self._settings(model)
         runner = StageRunner(folder, self._options, self._budget)
-        data = [[int_to_felt(int(value)) for value in tensor.flatten()] for tensor in values]
-        write_json(runner.file("input.json"), {"input_data": data})
-        kwargs = {name: str(runner.file(name)) for name in ("settings.json",)}
-        runner.run(
-            "compile",
-            "zk.backend:compile_circuit",
-            {
-                "onnx": str(runner.file("node.onnx")),
-                "compiled": str(runner.file("node.ezkl")),
-                "settings": kwargs["settings.json"],
-            },
-        )
-        witness = runner.file("witness.json")
-        runner.run(
-            "witness",
-            "zk.backend:plain_witness",
-            {
-                "data": str(runner.file("input.json")),
-                "compiled": str(runner.file("node.ezkl")),
-                "witness": str(witness),
-            },
-        )
-        (found,) = json.loads(witness.read_text())["outputs"]
+        felts = [[int_to_felt(int(value)) for value in tensor.flatten()] for tensor in values]
+        write_json(runner.file("input.json"), {"input_data": felts})
+        file = {name: str(runner.file(name)) for name in ("node.onnx", "node.ezkl", "settings.json", "witness.json")}
+        compiling = {"onnx": file["node.onnx"], "compiled": file["node.ezkl"], "settings": file["settings.json"]}
+        running = {"compiled": file["node.ezkl"], "witness": file["witness.json"]}
+        try:
+            runner.run("compile", "zk.backend:compile_circuit", compiling)
+            runner.run("witness", "zk.backend:plain_witness", {"data": str(runner.file("input.json")), **running})
+        except StageFailed as failure:
+            raise CheckedError(f"EZKL must compute {step.node.name!r} ({step.node.op_type}); {failure}") from failure
+        (found,) = json.loads(runner.file("witness.json").read_text())["outputs"]
         return torch.tensor([felt_to_int(felt) for felt in found], dtype=torch.int64).reshape(step.output.shape)
 
     def _settings(self, model: onnx.ModelProto) -> dict[str, Any]:
@@ -120,20 +108,21 @@ class ForeignNodes:
         nodes, slots, initial = [], [], []
         names = {}
         for position, value in enumerate(inputs):
-            slots.append(helper.make_tensor_value_info(f"in_{position}", TensorProto.INT64, list(value.shape)))
-            nodes.append(helper.make_node("Cast", [f"in_{position}"], [f"real_{position}"], to=TensorProto.FLOAT))
-            initial.append(numpy_helper.from_array(np.array(2.0**-value.declared, np.float32), f"factor_{position}"))
-            nodes.append(helper.make_node("Mul", [f"real_{position}", f"factor_{position}"], [f"at_{position}"]))
-            names[value.name] = f"at_{position}"
+            given, real, factor, found = (f"zk:{part}:{position}" for part in ("in", "real", "factor", "at"))
+            slots.append(helper.make_tensor_value_info(given, TensorProto.INT64, list(value.shape)))
+            nodes.append(helper.make_node("Cast", [given], [real], to=TensorProto.FLOAT))
+            initial.append(numpy_helper.from_array(np.array(2.0**-value.declared, np.float32), factor))
+            nodes.append(helper.make_node("Mul", [real, factor], [found]))
+            names[value.name] = found
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         for position, name in enumerate(copy.input):
             copy.input[position] = names.get(name, name)
-        copy.output[0] = "out"
+        copy.output[0] = "zk:out"
         copy.name = "node"
         nodes.append(copy)
         initial += [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
-        target = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+        target = helper.make_tensor_value_info("zk:out", TensorProto.FLOAT, None)
         graph = helper.make_graph(nodes, "node", slots, [target], initial)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
         model.ir_version = 8

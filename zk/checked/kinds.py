@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from zk.checked.errors import CheckedError
-from zk.checked.program import RELU, Step
+from zk.checked.program import RELU, Step, Value
 from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
 
@@ -29,8 +29,13 @@ SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
 LARGEST_SCALE = 10
 """EZKL divides what is declared above so many times the activations' scale: its rebase multiplier's greatest value."""
 
-_WHOLE_FLOAT = 24
-"""float32 holds every integer of so many bits."""
+
+class ForeignScales(Protocol):
+    """Finds the scale of what EZKL gives for a node that the compiler leaves to it."""
+
+    def __call__(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int:
+        """Give the scale of the node's output in bits."""
+        ...
 
 
 def check_resize(node: onnx.NodeProto, source: tuple[int, ...], target: tuple[int, ...]) -> None:
@@ -51,19 +56,29 @@ def check_resize(node: onnx.NodeProto, source: tuple[int, ...], target: tuple[in
         raise CheckedError(f"Resize must repeat elements (nearest, whole factors); {node.name!r} does not")
 
 
+def round_constant(constant: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Round a real constant to a multiple of ``2**-bits``, halves away from zero, that float32 holds.
+
+    EZKL rounds constants itself, at a scale that depends on their neighbours; of these it makes the same numbers at
+    every scale from ``bits`` on.
+    """
+    scaled = constant.astype(np.float64) * 2.0**bits
+    whole = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
+    return np.asarray((whole / 2.0**bits).astype(np.float32))
+
+
 def round_factor(constant: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Round a constant to integers at a scale of ``2**bits``, halves away from zero, each exact in float32.
+    """Round a constant to float64 integers at a scale of ``2**bits``.
 
     Raises:
         CheckedError: every element rounds to zero, and EZKL's parser would drop the product and its scale.
     """
-    scaled = constant.astype(np.float64) * 2.0**bits
-    whole = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
-    if not whole.any():
+    rounded = round_constant(constant, bits)
+    if not rounded.any():
         raise CheckedError(
             f"a factor must not round to 0 at {bits} bits; {np.abs(constant).max():.3g} does; use more activation_bits"
         )
-    return np.asarray(whole if np.abs(whole).max() < 2.0**_WHOLE_FLOAT else whole.astype(np.float32), np.float64)
+    return np.asarray(rounded.astype(np.float64) * 2.0**bits)
 
 
 def uniform(constant: NDArray[Any]) -> float | None:

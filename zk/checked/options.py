@@ -22,8 +22,8 @@ class CheckedOptions:
         activation_bits: activations and inputs are integers at scale ``2**activation_bits``.
         private_inputs: graph inputs that stay secret; the others are given out as public values.
         salt: random elements appended to each committed tensor that holds secrets; 0 leaves commitments unhidden.
-        weights: "public", where the verifier computes the transposed products from them, or "bound", where the circuit
-            does from constants that the verification key binds: dearer, by the weights' number and small convolutions.
+        weights: "public", where the verifier computes the transposed products, or "bound", where the circuit does from
+            constants that the key binds: dearer, by the weights' number and a convolution of one channel each.
         direct: names of nodes that EZKL computes itself instead of checking a claim.
         cuts: steps of the program in front of which it is cut into circuits of their own.
         num_inner_cols: columns that a dot product runs over.
@@ -43,6 +43,8 @@ class CheckedOptions:
     logrows: int = 15
 
     def __post_init__(self) -> None:
+        for name in ("private_inputs", "direct", "cuts"):  # configurations give other sequences
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, low, high in (
             ("activation_bits", 1, 20),
             ("logrows", 6, 26),
@@ -56,8 +58,8 @@ class CheckedOptions:
             raise CheckedError(f"weights must be one of {WEIGHTS}; got {self.weights!r}")
         if self.activation_bits > self.logrows - 2:
             raise CheckedError(
-                f"activation_bits must be at most logrows - 2, so that tables hold -2..2; got {self.activation_bits} at "
-                f"logrows {self.logrows}"
+                "activation_bits must be at most logrows - 2, so that tables hold -2..2; got "
+                f"{self.activation_bits} at logrows {self.logrows}"
             )
 
     @property

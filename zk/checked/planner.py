@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,10 @@ from zk.checked.foreign import circuit_options
 from zk.checked.height import least_logrows
 from zk.checked.options import CheckedOptions
 from zk.checked.parts import even_cuts, possible_cuts
+from zk.checked.plan import CheckedCandidate, CheckedPlan
 from zk.checked.rows import step_rows, with_rows
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
-from zk.cost import CostPrediction, predict_cost
+from zk.cost import predict_cost
 from zk.cost_model import CostModel
 from zk.errors import ZkError
 from zk.export import run_onnx
@@ -45,62 +45,6 @@ HEIGHTS = 3
 
 LEAST_LOGROWS = 9
 PROBE_ACTIVATION_BITS, PROBE_LOGROWS = 8, 17
-
-
-@dataclass(frozen=True)
-class CheckedCandidate:
-    """One layout.
-
-    Attributes:
-        options: of the circuit; logrows is set.
-        costs: figures of every part.
-        predicted: of every part.
-        verdict: empty if it fits, else what it breaks.
-    """
-
-    options: CheckedOptions
-    costs: tuple[CircuitCost, ...]
-    predicted: tuple[CostPrediction, ...]
-    verdict: str
-
-    @property
-    def rows(self) -> int:
-        """Rows of all parts."""
-        return sum(cost.rows for cost in self.costs)
-
-    @property
-    def predicted_peak_bytes(self) -> int:
-        """Memory to have free for the most demanding stage of any part."""
-        return max(found.admission_bytes for found in self.predicted)
-
-    @property
-    def predicted_prove_seconds(self) -> float:
-        """Wall clock of the prove stages, one part after the other."""
-        return sum(found.seconds["prove"].middle for found in self.predicted)
-
-
-@dataclass(frozen=True)
-class CheckedPlan:
-    """What was compared and chosen.
-
-    Attributes:
-        candidates: fastest first.
-        best: the choice; None where no candidate fits.
-        fidelity: of the chosen scales on the samples.
-        foreign: operators that EZKL computes in its own form.
-        source: the float model.
-    """
-
-    candidates: tuple[CheckedCandidate, ...]
-    best: CheckedCandidate | None
-    fidelity: FidelityReport
-    foreign: tuple[str, ...]
-    source: Path
-
-    @property
-    def reasons(self) -> str:
-        """What the candidates break, each reason once."""
-        return "; ".join(sorted({found.verdict for found in self.candidates}))
 
 
 def plan_checked(
@@ -132,6 +76,7 @@ def plan_checked(
         CheckedError: it has no checked form.
     """
     rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
+    base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
     limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
     plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, logrows, budget, model)
     for parts in range(2, min(limit, MAX_PARTS) + 1):
@@ -225,18 +170,50 @@ def draft_candidate(
 def draft_layouts(
     onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
 ) -> tuple[CircuitCost, ...]:
-    """Figures of the layout that is predicted to be proved fastest; scales and weights do not matter for them.
+    """Figures of each part of :func:`cheapest_layout`."""
+    options = cheapest_layout(onnx_path, workdir, base, budget=budget, model=model)
+    return part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget)
+
+
+def cheapest_layout(
+    onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
+) -> CheckedOptions:
+    """The layout that is predicted to be proved fastest; the scale of its activations is left as it is.
 
     Raises:
         LoweringError: the model cannot be read or rewritten.
         CheckedError: it has no checked form.
     """
+
+    def seconds(options: CheckedOptions) -> float:
+        costs = part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget)
+        return sum(predict_cost(cost, model).seconds["prove"].middle for cost in costs)
+
+    base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
+    heights = _heights(onnx_path, workdir, base, None, budget)
+    layouts = [
+        dataclasses.replace(base, logrows=logrows, num_inner_cols=inner)
+        for logrows in heights
+        for inner in INNER_COLUMNS
+    ]
+    return min(layouts, key=seconds)
+
+
+def cheaper_directly(onnx_path: Path, workdir: Path, base: CheckedOptions, budget: Budget) -> tuple[str, ...]:
+    """Products that take fewer rows if EZKL computes them: where there are fewer multiplications than inputs.
+
+    Checking reads every input once, whatever the product does with them; and a direct product must be divided by a
+    claim all the same. So these are few: convolutions that skip most of their input.
+    """
+    program = build_checked(onnx_path, base, workdir, budget=budget).program
     found = []
-    for logrows in _heights(onnx_path, workdir, base, None, budget):
-        for inner in INNER_COLUMNS:
-            options = dataclasses.replace(base, logrows=logrows, num_inner_cols=inner)
-            found.append(part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget))
-    return min(found, key=lambda costs: sum(predict_cost(cost, model).seconds["prove"].middle for cost in costs))
+    for claim in program.claims:
+        if claim.map is None or claim.map.kind == "identity" or claim.node in base.direct:
+            continue
+        divided = claim.output.size if claim.divided else 0
+        if claim.macs + divided < claim.inputs[0].size:
+            found.append(claim.node)
+    return (*base.direct, *found)
 
 
 def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
@@ -251,26 +228,6 @@ def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[
         settings = load_settings(runner.file("settings.json"))
         costs.append(circuit_cost(with_rows(settings, part.rows)))
     return tuple(costs)
-
-
-def format_checked_plan(plan: CheckedPlan) -> str:
-    """Lay the candidates out as text, the best first; "w" is the number of inner columns, seconds those of proving."""
-    lines = [
-        f"{'tables':>8} {'bits':>5} {'w':>2} {'rows':>10} {'k':>3} {'parts':>5} {'GiB':>6} {'seconds':>8}  verdict"
-    ]
-    for found in plan.candidates:
-        options = found.options
-        verdict = found.verdict or ("chosen" if found is plan.best else "fits")
-        lines.append(
-            f"{options.divisor:>8,} {options.activation_bits:>5} {options.num_inner_cols:>2} {found.rows:>10,} "
-            f"{options.logrows:>3} {len(found.costs):>5} {found.predicted_peak_bytes / 2**30:>6.2f} "
-            f"{found.predicted_prove_seconds:>8.1f}  {verdict}"
-        )
-    error = plan.fidelity
-    lines.append(f"mean error {error.mean_abs_error:.5f}, PSNR {error.psnr_db:.1f} dB on {error.samples} samples")
-    if plan.foreign:
-        lines.append(f"left to EZKL: {', '.join(plan.foreign)}")
-    return "\n".join(lines)
 
 
 def _heights(onnx_path: Path, workdir: Path, base: CheckedOptions, logrows: int | None, budget: Budget) -> list[int]:

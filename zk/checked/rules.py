@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zk.checked.rules_moves import MERGED_RESHAPES, SPLITS, TILES, UNIT_SLICES
 from zk.lowering import Graph, Rule
 from zk.lowering.activations import FOLD_GELU, HARDSWISH
 from zk.lowering.batchnorm import FOLD_BATCHNORM
@@ -41,6 +42,9 @@ RELU_CLIPS = Rule("relu-clips", "a clip at zero is a ReLU", _lower_clips, always
 
 CHECKED_RULES: tuple[Rule, ...] = (
     CONSTANT_FOLDING,
+    SPLITS,
+    UNIT_SLICES,
+    TILES,
     SUPPORTED_PADDING,
     HARDSWISH,
     FOLD_BATCHNORM,
@@ -50,6 +54,7 @@ CHECKED_RULES: tuple[Rule, ...] = (
     FOLD_GELU,
     POWER_OF_TWO_SCALE,
     FOLD_FACTOR,
+    MERGED_RESHAPES,
 )
 """In the order of their application; the others of :data:`zk.lowering.RULES` save what checking saves already."""
 
