@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         expected_settings_digest=options.settings_sha256,
         expected_model_digest=options.model_sha256,
         model_path=options.model,
+        rebuild=not options.no_rebuild,
     )
     print("\n".join(report_lines(result)))
     if options.json is not None:
@@ -52,11 +53,13 @@ def describe_tensor(tensor: PublicTensor, values: Sequence[float]) -> str:
 
 
 def public_lines(result: BundleVerification) -> list[str]:
-    """Describe each public tensor; none unless their ranges were found good."""
+    """Describe each public tensor, checks apart; none unless their ranges were found good."""
     if result.bundle is None or result.values is None:
         return []
     tensors = (*result.values.inputs, *result.values.outputs)
-    return [describe_tensor(tensor, v) for tensor, v in zip(result.bundle.manifest.public, tensors, strict=True)]
+    described = [tensor for tensor in result.bundle.manifest.public if tensor.role != "check"]
+    described.sort(key=lambda tensor: tensor.role == "output")  # stable: several circuits give out in turn
+    return [describe_tensor(tensor, v) for tensor, v in zip(described, tensors, strict=True)]
 
 
 def report_lines(result: BundleVerification) -> list[str]:
@@ -103,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settings-sha256", type=_sha256, help="settings that you trust; they belong to the key")
     parser.add_argument("--model-sha256", type=_sha256, help="model that must be the recorded one")
     parser.add_argument("--model", type=Path, help="ONNX model: rebuild key and settings from it (as dear as a setup)")
+    parser.add_argument("--no-rebuild", action="store_true", help="use --model for a checked circuit's challenge only")
     parser.add_argument("--json", type=Path, help="write the result here too")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="memory of each child, in 10^9 bytes (8)")
     parser.add_argument("--seconds", type=float, default=600.0, help="time of each child (600)")

@@ -196,7 +196,7 @@ class Graph:
         return model
 
     def _fresh(self, hint: str) -> str:
-        taken = set(self._constants) | set(self._shapes)
+        taken = set(self._constants) | set(self._shapes) | {node.name for node in (*self.nodes, *self._pending)}
         while True:
             self._serial += 1
             name = f"{hint}_l{self._serial}"
