@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help setup search test test-slow lint ui classifier published clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -14,6 +14,8 @@ help:
 	@echo "make lint        ruff and mypy"
 	@echo "make ui          browse the trials in the MLflow UI on http://127.0.0.1:5000"
 	@echo "make classifier  train and report the ZK classifier and the judge (ARGS=\"dataset=...\")"
+	@echo "make attacks     a cheating prover against the verifier of checked circuits, and with each check removed"
+	@echo "make commit-and-challenge  one generator direct, stock and checked, and a layer (half an hour)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
 # torch first and alone: its pin keeps the resolver from any build with CUDA packages on a CPU machine.
@@ -41,6 +43,12 @@ lint: $(READY)
 
 ui: $(READY)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port 5000 $(ARGS)
+
+attacks: $(READY)
+	$(BIN)/python benchmarks/attacks.py mlruns/attacks $(ARGS)
+
+commit-and-challenge: $(READY)
+	$(BIN)/python benchmarks/commit_and_challenge.py mlruns/commit-and-challenge $(ARGS)
 
 classifier: $(READY)
 	$(BIN)/python -m evaluation.classifier $(ARGS)

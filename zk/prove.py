@@ -101,6 +101,7 @@ def _prove_checked(options: argparse.Namespace) -> int:
             srs_kind=SrsKind(options.srs),
             threads=options.threads,
             keep_proving_key=options.keep_proving_key,
+            parallel=options.parallel,
         )
         run = prove_checked(options.model, circuit, samples[0], proving)
         print("\n".join(stage_lines(run.stages)))
@@ -248,6 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--private", nargs="*", default=[], metavar="INPUT", help="checked: inputs that stay secret")
     add("--weights", choices=WEIGHTS, default="public", help="checked: known to the verifier, or bound by the key only")
     add("--activation-bits", type=int, help="checked: scale of activations; planned unless it and --logrows are given")
+    add("--parallel", type=int, default=1, help="checked: parts proved at once; each may use --memory-gb")
     add("--salt", type=int, default=CheckedOptions.salt, help="checked: random elements that hide what is committed")
     add("--calibration", type=Path, nargs="*", default=[], help="further inputs that the tables must cover")
     add("--srs", choices=[str(kind) for kind in SrsKind], default=str(SrsKind.TEST_ONLY), help="kind of SRS")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,9 @@ from zk.checked.rows import with_rows
 from zk.checked.statement import part_statement
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.field import int_to_felt
-from zk.srs import SrsKind
+from zk.srs import SrsKind, srs_path
 from zk.stages import StageFailed, StageRunner, write_json
-from zk.types import Budget, StageResult, Wiring
+from zk.types import Budget, Outcome, StageResult, Wiring
 from zk.verify import load_proof
 
 
@@ -65,11 +68,13 @@ class CheckedProof:
         parts: in order; those behind a failed one are missing.
         logrows: height, the same for all parts, so that commitments to one column are equal.
         run: the integers that were proved.
+        shared: stages that all parts needed: the reference string.
     """
 
     parts: tuple[PartProof, ...]
     logrows: int
     run: Run
+    shared: tuple[StageResult, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -78,8 +83,8 @@ class CheckedProof:
 
     @property
     def stages(self) -> tuple[StageResult, ...]:
-        """Stages of all parts, in order."""
-        return tuple(stage for part in self.parts for stage in part.stages)
+        """Stages in order, those of all parts first."""
+        return (*self.shared, *(stage for part in self.parts for stage in part.stages))
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Proving:
         srs_kind: local or the ceremony's.
         threads: worker threads of EZKL; None leaves it to EZKL.
         keep_proving_key: leave the keys in the folders.
+        parallel: how many parts to prove at once; each may use the whole budget.
     """
 
     workdir: Path
@@ -103,6 +109,7 @@ class Proving:
     srs_kind: SrsKind = SrsKind.TEST_ONLY
     threads: int | None = None
     keep_proving_key: bool = False
+    parallel: int = 1
 
 
 def make_proofs(circuit: CheckedCircuit, inputs: Sequence[Tensor], proving: Proving) -> CheckedProof:
@@ -125,13 +132,24 @@ def make_proofs(circuit: CheckedCircuit, inputs: Sequence[Tensor], proving: Prov
     logrows = chosen_logrows(circuit)
     proving.workdir.mkdir(parents=True, exist_ok=True)
     salt = _kept_salt(circuit, proving.workdir)
-    found = []
-    for part in circuit.parts:
-        columns = fill_columns(part.part, values, salt)
-        found.append(_prove_part(circuit, part, columns, run, logrows, proving))
-        if not found[-1].complete:
-            break
-    return CheckedProof(tuple(found), logrows, run)
+    srs = StageRunner(proving.workdir, circuit_options(circuit.program.options), proving.budget)
+    try:  # before the parts, which may run at once
+        srs_stage(srs, proving.srs_dir, logrows, proving.srs_kind)
+    except StageFailed:
+        return CheckedProof((), logrows, run, tuple(srs.results))
+    failed = threading.Event()
+
+    def prove(part: PartCircuit) -> PartProof | None:
+        if failed.is_set():
+            return None
+        made = _prove_part(circuit, part, fill_columns(part.part, values, salt), run, logrows, proving)
+        if not made.complete:
+            failed.set()
+        return made
+
+    with ThreadPoolExecutor(max_workers=proving.parallel) as pool:
+        found = [made for made in pool.map(prove, circuit.parts) if made is not None]
+    return CheckedProof(tuple(found), logrows, run, tuple(srs.results))
 
 
 def _kept_salt(circuit: CheckedCircuit, workdir: Path) -> dict[str, list[int]]:
@@ -191,7 +209,7 @@ def _stages(
     settings = load_settings(file["settings.json"])
     found["cost"] = circuit_cost(settings)
     compiled = str(runner.compile(onnx))
-    srs = str(srs_stage(runner, proving.srs_dir, runner.options.logrows or 0, proving.srs_kind))
+    srs = str(srs_path(proving.srs_dir, circuit.program.options.logrows, proving.srs_kind))
     keys = {"compiled": compiled, "vk": path["vk.key"], "pk": path["pk.key"], "srs": srs}
     runner.run("setup", "zk.backend:setup", keys, file["vk.key"], file["pk.key"])
     found |= {"vk_bytes": file["vk.key"].stat().st_size, "pk_bytes": file["pk.key"].stat().st_size}
@@ -278,8 +296,6 @@ def _resumed(runner: StageRunner, columns: list[list[int]], found: dict[str, Any
     if record["columns"] != _digest(columns):
         os.remove(path)
         return False
-    from zk.types import Outcome
-
     for name, seconds, peak, sizes, work in record["stages"]:
         outputs = tuple((str(file), int(size)) for file, size in sizes)
         runner.record(StageResult(name, Outcome.OK, seconds, peak, "", outputs, work))
@@ -294,6 +310,4 @@ def _resumed(runner: StageRunner, columns: list[list[int]], found: dict[str, Any
 
 
 def _digest(columns: list[list[int]]) -> str:
-    import hashlib
-
     return hashlib.sha256(json.dumps(columns).encode()).hexdigest()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from zk.bundle import BundlePart
 from zk.bundle_check import verify_bundle
 from zk.checked.attacks.forgery import Forgery, write_forgery
@@ -64,6 +66,7 @@ class Lab:
 
     def __init__(self, folder: Path, srs_folder: Path, systems: dict[str, System] | None = None) -> None:
         self.folder = folder
+        self.patient = False
         self._srs_folder = srs_folder
         self._systems = {} if systems is None else systems
         self._cheaters: dict[tuple[str, int], Cheater] = {}
@@ -73,6 +76,10 @@ class Lab:
     def again(self, *, new_keys: bool = False) -> Lab:
         """A lab that makes its own proofs, and its own keys if asked to."""
         return Lab(self.place("lab"), self._srs_folder, None if new_keys else self._systems)
+
+    def inputs(self, sample: int = SAMPLE) -> tuple[Tensor, Tensor]:
+        """Latent and class of one of the samples."""
+        return draw_inputs(sample)
 
     def place(self, hint: str) -> Path:
         """A path that nothing uses yet."""

@@ -15,6 +15,7 @@ from zk.checked.attacks.system import Keys, System
 from zk.checked.circuit import PartCircuit
 from zk.checked.columns import column_key, committed_values, draw_salt
 from zk.checked.evaluate import quantise, run_program
+from zk.checked.layout import ClaimSpans
 from zk.checked.parts import Part, remainder_of
 from zk.checked.program import Claim, Program
 from zk.checked.statement import part_statement
@@ -106,6 +107,14 @@ class Cheater:
         """One of the claims."""
         return self.system.circuit.program.claims[index]
 
+    def spans(self, index: int) -> ClaimSpans:
+        """Where a claim lies in the columns of its part."""
+        for part in self.system.circuit.parts:
+            for claim, spans in zip(part.part.claims, part.layout.claims, strict=True):
+                if claim.index == index:
+                    return spans
+        raise IndexError(index)
+
     def names(self, index: int) -> tuple[str, str]:
         """Names of a claim's result and of its remainder."""
         claim = self.claim(index)
@@ -195,10 +204,20 @@ class Cheater:
         return tuple(self.prove(witness or self.honest, index) for index in range(len(self.system.keys)))
 
     def check_value(self, draft: Draft, claim: int, index: int = 0) -> int:
-        """Value of one check of a part, as the circuit gives it out."""
-        circuit = self.system.circuit.parts[index].part
-        place = [found.index for found in circuit.claims].index(claim)
-        return self.system.keys[index].outputs([*draft.columns, draft.asked])[0][place]
+        """Value of one check of a part: the claim's side less the input's.
+
+        EZKL brings all checks to the greatest declared scale before it gives them out.
+        """
+        claims = self.system.circuit.parts[index].part.claims
+        place = [found.index for found in claims].index(claim)
+        scale = max(declared_bits(found) for found in claims)
+        found = self.system.keys[index].outputs([*draft.columns, draft.asked])[0][place]
+        return found * pow(2, -scale, MODULUS) % MODULUS
+
+
+def declared_bits(claim: Claim) -> int:
+    """Scale of a claim's check in EZKL: that of the input's side."""
+    return sum(value.declared for value in claim.inputs)
 
 
 def public_values(circuit: PartCircuit, witness: Witness) -> list[int]:
@@ -213,7 +232,7 @@ def _with_results(program: Program, instead: Mapping[int, Sequence[int]]) -> Pro
     def changed(claim: Claim) -> Claim:
         assert claim.map is not None
         factor = program.options.divisor if claim.divided else 1
-        result = torch.tensor(list(instead[claim.index])).reshape(claim.output.shape) * factor
+        result = as_tensor(instead[claim.index], claim.output.shape) * factor
         constant = dataclasses.replace(claim.map, weight=torch.zeros_like(claim.map.weight), bias=result)
         return dataclasses.replace(claim, map=constant, lift=1)
 
@@ -233,7 +252,6 @@ def _flat(found: Tensor) -> list[int]:
     return [int(item) for item in found.flatten()]
 
 
-def modulo(value: int) -> int:
-    """The element's integer of least magnitude."""
-    value %= MODULUS
-    return value if value <= MODULUS // 2 else value - MODULUS
+def as_tensor(items: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Integers as a tensor."""
+    return torch.tensor(list(items), dtype=torch.int64).reshape(tuple(shape))

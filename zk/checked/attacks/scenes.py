@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -91,13 +93,17 @@ def write_network(scene: Scene, path: Path, *, seed: int = 0, swapped: bool = Fa
         seed: of the weights.
         swapped: exchange the two layers of equal shape.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = scene.module()
+    module = draw_network(scene, seed)
     if swapped:
-        assert isinstance(module, TinyGenerator)
         module.middle = nn.ModuleList(reversed(module.middle))
     return write_module(module, path)
+
+
+def draw_network(scene: Scene, seed: int = 0) -> Any:
+    """A scene's network with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return scene.module()
 
 
 def write_module(module: nn.Module, path: Path) -> Path:
@@ -114,8 +120,6 @@ def draw_inputs(seed: int) -> tuple[Tensor, Tensor]:
 
 def scene_options(scene: Scene, onnx_path: Path, workdir: Path) -> CheckedOptions:
     """Options of a scene, its cut included."""
-    import dataclasses
-
     if scene.cut is None:
         return scene.options
     program = build_checked(onnx_path, scene.options, workdir, budget=BUDGET).program
