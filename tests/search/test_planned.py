@@ -8,8 +8,9 @@ from gan.generators import Generator, build_generator
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from search.circuit import circuit_inputs
+from search.circuit_forms import simulator_of
 from search.front_circuits import plan_findings
-from search.planned import CircuitPlanning, CircuitSampler, plan_generator, planned_circuit
+from search.planned import CircuitPlanning, CircuitSampler, plan_generator
 from zk.export import run_onnx
 from zk.plan import Plan, PlanGoal
 from zk.types import Budget, CircuitOptions
@@ -55,7 +56,7 @@ def test_the_circuit_s_images_are_the_generator_s_up_to_rounding(
     planned: tuple[Plan, Path], generator: Generator
 ) -> None:
     plan, folder = planned
-    circuit = planned_circuit(plan, folder / "chosen", BUDGET)
+    circuit = simulator_of(plan, folder / "chosen", BUDGET)
     sampler = CircuitSampler(circuit, SPEC, seed=9)
     labels, indices = torch.tensor([0, 1, 1]), torch.tensor([4, 2, 7])
     images = sampler(labels, indices)

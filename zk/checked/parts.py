@@ -110,13 +110,15 @@ def split_program(program: Program, cuts: Sequence[int] = ()) -> tuple[Part, ...
 
 
 def possible_cuts(program: Program) -> tuple[int, ...]:
-    """Steps in front of which a program can be cut."""
+    """Steps in front of which a program can be cut so that a claim is left on either side."""
     found = []
     for place in range(1, len(program.steps)):
         crossing = _live(program, place)
         claimed = {step.output.name for step in program.steps[:place] if isinstance(step, Claim)}
         inputs = {value.name for value in program.inputs}
-        if crossing and crossing <= claimed | inputs and not any(value.name in claimed for value in program.outputs):
+        worth_it = any(isinstance(step, Claim) for step in program.steps[place:])
+        outputs = {value.name for value in program.outputs}
+        if worth_it and crossing and crossing <= claimed | inputs and not outputs & claimed:
             found.append(place)
     return tuple(found)
 

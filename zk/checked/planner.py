@@ -178,7 +178,7 @@ def draft_layouts(
 def cheapest_layout(
     onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
 ) -> CheckedOptions:
-    """The layout that is predicted to be proved fastest; the scale of its activations is left as it is.
+    """The layout that is predicted to be proved fastest; the scale of its activations is not planned.
 
     Raises:
         LoweringError: the model cannot be read or rewritten.
@@ -192,7 +192,9 @@ def cheapest_layout(
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
     heights = _heights(onnx_path, workdir, base, None, budget)
     layouts = [
-        dataclasses.replace(base, logrows=logrows, num_inner_cols=inner)
+        dataclasses.replace(
+            base, logrows=logrows, num_inner_cols=inner, activation_bits=min(base.activation_bits, logrows - 3)
+        )
         for logrows in heights
         for inner in INNER_COLUMNS
     ]

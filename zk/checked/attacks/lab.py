@@ -16,7 +16,8 @@ from zk.checked.attacks.forgery import Forgery, write_forgery
 from zk.checked.attacks.inprocess import in_process
 from zk.checked.attacks.prover import Cheater, Witness
 from zk.checked.attacks.scenes import BUDGET, Scene, draw_inputs, write_network
-from zk.checked.attacks.system import ProverStuck, System, build_system
+from zk.checked.attacks.system import PATIENCE, ProverStuck, System, build_system
+from zk.types import Budget
 
 ACCEPTED = "accepted"
 PROVER = "prover"
@@ -67,6 +68,7 @@ class Lab:
     def __init__(self, folder: Path, srs_folder: Path, systems: dict[str, System] | None = None) -> None:
         self.folder = folder
         self.patient = False
+        self.patience: Budget | None = PATIENCE
         self._srs_folder = srs_folder
         self._systems = {} if systems is None else systems
         self._cheaters: dict[tuple[str, int], Cheater] = {}

@@ -34,8 +34,8 @@ class TinyGenerator(nn.Module):
         super().__init__()
         self.first = nn.Linear(LATENT + CLASSES, 16)
         self.middle = nn.ModuleList([nn.Conv2d(4, 4, 3, padding=1) for _ in range(2)])
-        self.upscaled = nn.Conv2d(4, 16, 3, padding=1)
-        self.last = nn.Conv2d(4, 2, 3, padding=1)
+        self.upscaled = nn.Conv2d(4, 12, 3, padding=1)
+        self.last = nn.Conv2d(3, 2, 3, padding=1)
 
     def forward(self, latent: Tensor, label: Tensor) -> Tensor:
         """Generate."""

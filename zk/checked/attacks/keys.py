@@ -1,0 +1,97 @@
+"""Keys and settings of the prover's choice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from zk import backend
+from zk.bundle_format import SETTINGS, VK
+from zk.checked.attacks.claims import FIRST, false_result
+from zk.checked.attacks.forgery import Forgery, member_digest, part_members
+from zk.checked.attacks.lab import Attack, Lab
+from zk.checked.attacks.ranges import own_keys
+from zk.checked.attacks.scenes import COARSE, CUT, ROOT, WHOLE, build_scene_system
+from zk.checked.attacks.weaker import silent_checks
+from zk.srs import file_sha256
+
+Settings = dict[str, Any]
+
+
+def _silent(lab: Lab) -> Forgery:
+    """Any image at all, with a key of a circuit whose checks are zero."""
+    cheater = lab.cheater(WHOLE)
+    return lab.bundle(cheater, false_result(cheater), keys=own_keys(lab, WHOLE, silent_checks))
+
+
+def _silent_pinned(lab: Lab) -> Forgery:
+    """The same, for a verifier who makes no keys but knows the honest one's digest."""
+    return dataclasses.replace(
+        _silent(lab), rebuild=False, pins={"expected_vk_digest": member_digest(lab.system(WHOLE).keys[0].vk)}
+    )
+
+
+def _other_size(lab: Lab) -> Forgery:
+    return lab.honest(WHOLE).with_part(vk=lab.system(CUT).keys[1].vk + bytes(13))
+
+
+def _other_key(lab: Lab) -> Forgery:
+    return lab.honest(WHOLE).with_part(vk=lab.system(COARSE).keys[0].vk)
+
+
+def _longer_key(lab: Lab) -> Forgery:
+    """Bytes behind the key, which EZKL ignores, as many as a selector has; the proof is made for them."""
+    cheater = lab.cheater(WHOLE)
+    keys = cheater.system.keys[0]
+    longer = dataclasses.replace(keys, vk=keys.vk + bytes((1 << keys.settings["run_args"]["logrows"]) // 8))
+    return lab.bundle(cheater, cheater.honest, keys=longer)
+
+
+def _edited(change: Callable[[Settings], None], lab: Lab) -> Forgery:
+    """An honest proof with other settings, and their challenge."""
+    cheater = lab.cheater(WHOLE)
+    keys = cheater.system.keys[0]
+    settings = json.loads(json.dumps(dict(keys.settings)))
+    change(settings)
+    return lab.bundle(cheater, cheater.honest, keys=dataclasses.replace(keys, settings=settings))
+
+
+def _argument(**values: Any) -> Callable[[Settings], None]:
+    return lambda settings: settings["run_args"].update(values)
+
+
+def _coarse_pinned(lab: Lab) -> Forgery:
+    """An honest bundle at coarser scales, for a verifier who knows the digest of finer settings."""
+    fine = member_digest(part_members(lab.honest(WHOLE).parts)[SETTINGS])
+    return dataclasses.replace(lab.honest(COARSE), pins={"expected_settings_digest": fine})
+
+
+def _model_pinned(lab: Lab) -> Forgery:
+    """Bundle and model file are another network's; the verifier knows the digest of its own."""
+    path = lab.network(WHOLE, seed=1)
+    system = build_scene_system(lab, WHOLE, path)
+    from zk.checked.attacks.prover import Cheater
+
+    parts = Cheater(system, lab.inputs()).prove_all()
+    return Forgery(system, parts, pins={"expected_model_digest": file_sha256(lab.system(WHOLE).onnx_path)})
+
+
+def _other_srs(lab: Lab) -> Forgery:
+    """A reference string of the prover's own, whose secret it may know."""
+    system = lab.system(WHOLE)
+    path = lab.place("srs")
+    backend.gen_srs(srs=str(path), logrows=system.circuit.program.options.logrows)
+    own = build_scene_system(lab, WHOLE, system.onnx_path, srs=path)
+    from zk.checked.attacks.prover import Cheater
+
+    parts = Cheater(own, lab.inputs()).prove_all()
+    return Forgery(system, parts).with_manifest(srs_sha256=file_sha256(path))
+
+
+ATTACKS = (
+    Attack("silent checks", "any image; key of a circuit that multiplies its checks with zero", "rebuild", _silent),
+    Attack("silent checks, key pinned", "the same against a pinned key", "pinned_vk", _silent_pinned),
+)
