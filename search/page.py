@@ -39,6 +39,13 @@ PLAN_COLUMNS = (
 PROOF_STAGES = ("settings", "calibrate", "compile", "srs", "setup", "witness", "prove", "verify", "audit", "tamper")
 
 
+LOCATIONS = frozenset(
+    ("dataset.root", "hydra.run.dir", "study.folder", "study.storage", "tracking.uri", "tracking.artifacts",
+     "cache_folder", "proving.srs_folder")
+)  # fmt: skip
+"""Overrides that say where files are kept on one machine: they are left out of the command that a page gives."""
+
+
 def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """Return ``rows`` as a Markdown table of those ``columns`` that any row has; float scores are named so."""
     shown = [name for name in columns if any(name in row for row in rows)]
@@ -111,7 +118,7 @@ def render_page(
     """Return the page as Markdown; ``note`` is one more paragraph, on what the session's files do not know."""
     classifier, front = summary["classifier"], summary["front"]
     machine = provenance["machine"]
-    arguments = [part for part in provenance["command"][1:] if not part.startswith("dataset.root=")]
+    arguments = [part for part in provenance["command"][1:] if part.partition("=")[0] not in LOCATIONS]
     root = ["dataset.root=FOLDER"] if config["dataset"].get("root") else []
     scored = [row for row in summary["trials"] if row["state"] == "scored"]
     real = front[0] if front else {}

@@ -1,4 +1,4 @@
-"""How far integers can reach: a claim that holds modulo the field holds over the integers if neither side wraps."""
+"""How far integers can reach: what holds modulo the field holds over the integers if nothing wraps."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ MARGIN = 4
 
 
 def check_bounds(program: Program) -> None:
-    """Refuse a program in which a side of a claim could reach a quarter of the field.
+    """Refuse a program in which a value, or a side of a claim, could reach a quarter of the field.
+
+    Values that no claim reads count, too: an output of small magnitude could be one that went round the field.
 
     Raises:
         CheckedError: it could; fewer bits help.
     """
     bounds: dict[str, int] = {}
-    private = program.options.private_inputs
+    options = program.options
     for value in program.inputs:
-        bounds[value.name] = program.options.half_range if value.name in private else 1 << PUBLIC_BITS
+        bounds[value.name] = options.half_range if value.name in options.private_inputs else 1 << PUBLIC_BITS
     for step in program.steps:
         if isinstance(step, Claim):
-            reach = _reach(step, bounds) * step.lift
-            claimed = program.options.divisor * (program.options.half_range + 1)
-            if max(reach, claimed) * MARGIN >= MODULUS:
-                raise CheckedError(
-                    f"{step.node!r} must stay below a quarter of the field; it may reach 2**{reach.bit_length()}; "
-                    "use fewer bits, or private inputs, whose range is looked up"
-                )
-            bounds[step.output.name] = program.options.half_range if step.in_range != "output" else reach
+            reach = max(_reach(step, bounds) * step.lift, options.divisor * (options.half_range + 1))
+            bounds[step.output.name] = reach if step.in_range == "output" else options.half_range
         else:
-            bounds[step.output.name] = _bound(step, bounds)
+            reach = bounds[step.output.name] = _bound(step, bounds)
+        if reach * MARGIN >= MODULUS:
+            name = step.node if isinstance(step, Claim) else step.output.name
+            raise CheckedError(
+                f"{name!r} must stay below a quarter of the field; it may reach 2**{reach.bit_length()}; "
+                "use fewer bits, or private inputs, whose range is looked up"
+            )
 
 
 def _reach(claim: Claim, bounds: dict[str, int]) -> int:

@@ -95,7 +95,9 @@ def _claims(forgery: Forgery, members: Mapping[str, bytes]) -> Manifest:
         srs_kind=srs_kind(digest),
         srs_logrows=check_srs_file(system.srs),
         logrows=options.logrows,
-        public=tuple(tensor for circuit in system.circuit.parts for tensor in part_public(circuit.part)),
+        public=tuple(
+            tensor for circuit in system.circuit.parts[: len(forgery.parts)] for tensor in part_public(circuit.part)
+        ),
         versions=versions(),
         wiring=Wiring.LINKED,
         wiring_reason="every cell is linked",

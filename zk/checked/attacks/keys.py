@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from zk import backend
-from zk.bundle_format import SETTINGS, VK
-from zk.checked.attacks.claims import FIRST, false_result
+from zk.bundle_format import SETTINGS
+from zk.checked.attacks.claims import false_result
 from zk.checked.attacks.forgery import Forgery, member_digest, part_members
 from zk.checked.attacks.lab import Attack, Lab
 from zk.checked.attacks.ranges import own_keys
-from zk.checked.attacks.scenes import COARSE, CUT, ROOT, WHOLE, build_scene_system
+from zk.checked.attacks.scenes import COARSE, CUT, ROOT, WHOLE
 from zk.checked.attacks.weaker import silent_checks
 from zk.srs import file_sha256
 
@@ -71,27 +71,38 @@ def _coarse_pinned(lab: Lab) -> Forgery:
 
 def _model_pinned(lab: Lab) -> Forgery:
     """Bundle and model file are another network's; the verifier knows the digest of its own."""
-    path = lab.network(WHOLE, seed=1)
-    system = build_scene_system(lab, WHOLE, path)
-    from zk.checked.attacks.prover import Cheater
-
-    parts = Cheater(system, lab.inputs()).prove_all()
-    return Forgery(system, parts, pins={"expected_model_digest": file_sha256(lab.system(WHOLE).onnx_path)})
+    other = lab.newcomer(WHOLE, onnx_path=lab.network(WHOLE, seed=1))
+    pins = {"expected_model_digest": file_sha256(lab.system(WHOLE).onnx_path)}
+    return Forgery(other.system, other.prove_all(), pins=pins)
 
 
 def _other_srs(lab: Lab) -> Forgery:
     """A reference string of the prover's own, whose secret it may know."""
-    system = lab.system(WHOLE)
-    path = lab.place("srs")
+    system, path = lab.system(WHOLE), lab.place("own.srs")
     backend.gen_srs(srs=str(path), logrows=system.circuit.program.options.logrows)
-    own = build_scene_system(lab, WHOLE, system.onnx_path, srs=path)
-    from zk.checked.attacks.prover import Cheater
+    own = lab.newcomer(WHOLE, onnx_path=system.onnx_path, srs=path)
+    return Forgery(system, own.prove_all()).with_manifest(srs_sha256=file_sha256(path))
 
-    parts = Cheater(own, lab.inputs()).prove_all()
-    return Forgery(system, parts).with_manifest(srs_sha256=file_sha256(path))
+
+def _unlinked(lab: Lab) -> Forgery:
+    """A network that EZKL's own layout leaves open; the manifest says that it is linked."""
+    return lab.honest(ROOT)
 
 
 ATTACKS = (
     Attack("silent checks", "any image; key of a circuit that multiplies its checks with zero", "rebuild", _silent),
     Attack("silent checks, key pinned", "the same against a pinned key", "pinned_vk", _silent_pinned),
+    Attack("key of another size", "honest proof, key of another circuit", "vk", _other_size),
+    Attack("key of another circuit", "honest proof, key of a circuit of equal size", "challenge", _other_key),
+    Attack("longer key", "a selector's worth of zeros behind the key", "rebuild", _longer_key),
+    Attack("other table range", "settings", "settings", partial(_edited, _argument(lookup_range=[-252, 100]))),
+    Attack("fewer rows", "settings", "settings", partial(_edited, lambda found: found.update(num_rows=10))),
+    Attack("hidden outputs", "settings", "settings", partial(_edited, _argument(output_visibility="Private"))),
+    Attack("uncommitted inputs", "settings", "settings", partial(_edited, _argument(input_visibility="Private"))),
+    Attack("Freivalds columns", "settings", "settings", partial(_edited, _argument(disable_freivalds=False))),
+    Attack("other height", "settings", "settings", partial(_edited, _argument(logrows=10))),
+    Attack("coarser circuit", "honest at coarser scales; settings pinned", "pinned_settings", _coarse_pinned),
+    Attack("pinned model", "bundle and model are another network's; model pinned", "pinned_model", _model_pinned),
+    Attack("own reference string", "everything under an SRS that the prover drew", "srs", _other_srs),
+    Attack("unlinked circuit", "a square root, which EZKL leaves open, recorded as linked", "rebuild", _unlinked),
 )

@@ -107,6 +107,10 @@ class Lab:
             self._proofs[key] = self.cheater(scene, sample).prove_all()
         return Forgery(self.system(scene), self._proofs[key])
 
+    def newcomer(self, scene: Scene, *, onnx_path: Path, srs: Path | None = None) -> Cheater:
+        """A prover with keys of its own for another network, or under another reference string."""
+        return Cheater(build_system(scene, self.place("system"), srs or self._srs_folder, onnx_path=onnx_path), self.inputs())
+
     def bundle(self, cheater: Cheater, witness: Witness, **proving: Any) -> Forgery:
         """Prove a witness of a system of one part in some way, and bundle it."""
         return Forgery(cheater.system, (cheater.prove(witness, **proving),))

@@ -10,6 +10,8 @@ from zk.checked.attacks.claims import NUDGE, false_result
 from zk.checked.attacks.forgery import Forgery
 from zk.checked.attacks.lab import OTHER_SAMPLE, Attack, Lab
 from zk.checked.attacks.scenes import COARSE, WHOLE
+from zk.checked.attacks.prover import public_values
+from zk.checked.transcript import Statement, join_elements
 from zk.ceremony import CEREMONY_SHA256
 from zk.field import MODULUS
 from zk.srs import SrsKind, file_sha256
@@ -33,23 +35,24 @@ def _pixel(lab: Lab) -> Forgery:
 
 def _class(lab: Lab) -> Forgery:
     honest = lab.honest(WHOLE)
-    one = next(value for value in honest.parts[0].public_values[CLASS] if value)
-    values = [list(found) for found in honest.parts[0].public_values]
-    values[CLASS] = [0 if value else one for value in values[CLASS][:1]] + [0, one][:2]
-    values[CLASS] = [one, 0, 0] if honest.parts[0].public_values[CLASS][0] == 0 else [0, one, 0]
-    return honest.with_part(public_values=tuple(map(tuple, values)))
+    checks, label, image = honest.parts[0].public_values
+    return honest.with_part(public_values=(checks, label[1:] + label[:1], image))
 
 
 def _hidden_class(lab: Lab) -> Forgery:
     """The proof's own class is another than the one that it gives out."""
     cheater = lab.cheater(WHOLE)
-    one = max(cheater.honest.values["class"])
-    other = [one, 0, 0] if cheater.honest.values["class"][0] == 0 else [0, one, 0]
+    label = cheater.honest.values["class"]
+    claimed = cheater.honest.with_values({"class": label[1:] + label[:1]})
+    public = join_elements(public_values(cheater.system.circuit.parts[0], claimed))
+
+    def challenge(known: Statement) -> bytes:
+        return dataclasses.replace(known, public=public).seed
 
     def shown(public: list[list[int]]) -> None:
-        public[CLASS] = other
+        public[CLASS] = claimed.values["class"]
 
-    return lab.bundle(cheater, cheater.honest, shown=shown)
+    return lab.bundle(cheater, cheater.honest, challenge=challenge, shown=shown)
 
 
 def _other_image(lab: Lab) -> Forgery:
@@ -168,14 +171,14 @@ def _ceremony(lab: Lab) -> Forgery:
 ATTACKS = (
     Attack("changed pixel", "honest proof, another image", "challenge", _pixel),
     Attack("changed class", "honest proof, another class", "challenge", _class),
-    Attack("class proved as another", "the proof is made for another class than its input's", "challenge", _hidden_class),
+    Attack("class proved as another", "the proof is made for another class than its input's", "ezkl", _hidden_class),
     Attack("image of another latent", "honest proof with the public values of another", "challenge", _other_image),
     Attack("pixel plus p", "a public value beyond the field", "zero_checks", partial(_alias, IMAGE)),
     Attack("check plus p", "a check of p for one of 0", "zero_checks", partial(_alias, CHECKS)),
     Attack("one value more", "an image with an additional element", "public_tensors", _more_values),
     Attack("swapped commitments", "claims and input change places in the proof", "challenge", _swapped_points),
     Attack("swapped commitments, asked for", "the same, under the challenge of the swapped order", "ezkl", _swapped_and_asked),
-    Attack("proof cut short", "a proof of one commitment", "challenge", _short),
+    Attack("proof cut short", "a proof of one commitment", "boundaries", _short),
     Attack("proof of something else", "false image, right commitments, the rest of another proof", "ezkl", _garbage),
     Attack("another model's name", "honest bundle; its manifest names another network", "model", _model_digest),
     Attack("another model", "the verifier's network has other weights", "challenge", partial(_other_model, {"seed": 1})),

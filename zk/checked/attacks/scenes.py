@@ -47,15 +47,15 @@ class TinyGenerator(nn.Module):
 
 
 class RootGenerator(nn.Module):
-    """Two numbers and a label to two numbers by way of a square root, which EZKL leaves unlinked."""
+    """A generator by way of square roots: EZKL checks one value there and goes on with another."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.last = nn.Linear(2, 2)
+        self.last = nn.Linear(LATENT + CLASSES, 1)
 
     def forward(self, latent: Tensor, label: Tensor) -> Tensor:
         """Generate."""
-        found: Tensor = self.last(torch.sqrt(latent[:, :2] * latent[:, :2] + 1.0) + label[:, :2])
+        found: Tensor = torch.sqrt(self.last(torch.cat([latent, label], 1)) + 8.0)
         return found
 
 
@@ -81,7 +81,7 @@ WHOLE = Scene("whole", _OPTIONS)
 CUT = Scene("cut in two", _OPTIONS, cut=UPSCALED)
 OPEN = Scene("public latent", CheckedOptions(activation_bits=5, logrows=9))
 COARSE = Scene("coarser", CheckedOptions(activation_bits=4, private_inputs=("latent",), logrows=9))
-ROOT = Scene("square root", _OPTIONS, module=RootGenerator)
+ROOT = Scene("square root", dataclasses.replace(_OPTIONS, logrows=15), module=RootGenerator)
 
 
 def write_network(scene: Scene, path: Path, *, seed: int = 0, swapped: bool = False) -> Path:

@@ -113,13 +113,20 @@ class System:
         return self.keys[0].srs
 
 
-def build_system(scene: Scene, folder: Path, srs_folder: Path, *, onnx_path: Path | None = None) -> System:
-    """Export a scene's network, if none is given, and make the keys of all its parts."""
+def build_system(scene: Scene, folder: Path, srs: Path, *, onnx_path: Path | None = None) -> System:
+    """Export a scene's network, if none is given, and make the keys of all its parts.
+
+    Args:
+        scene: network and layout.
+        folder: to make.
+        srs: reference string, or a folder of such.
+        onnx_path: another network.
+    """
     folder.mkdir(parents=True)
     onnx_path = onnx_path or write_network(scene, folder / "network.onnx")
     options = scene_options(scene, onnx_path, folder)
     circuit = build_checked(onnx_path, options, folder, budget=BUDGET)
-    srs = reference_string(srs_folder, options.logrows)
+    srs = reference_string(srs, options.logrows) if srs.is_dir() or not srs.exists() else srs
     keys = [
         make_keys(part, options, folder / f"part-{part.part.index}-{secrets.token_hex(4)}", srs)
         for part in circuit.parts
