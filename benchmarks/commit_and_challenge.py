@@ -34,7 +34,6 @@ from zk.checked.prove import Proving
 from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.circuit_cost import circuit_cost
 from zk.cost import choose_logrows, predict_cost
-from zk.cost_model import CostModel
 from zk.errors import ZkError
 from zk.graph_inputs import graph_inputs
 from zk.pipeline import ProofRun, prove_sample
@@ -44,6 +43,9 @@ from zk.stages import StageRunner
 from zk.types import Budget, CircuitOptions
 
 SAMPLES, SECONDS = 8, 3600.0
+SMALL_WIDTHS = (32, 16, 8)
+"""Of a generator whose direct circuit fits, so that both can be measured in one run."""
+
 STOCK = CircuitOptions(
     scale_rebase_multiplier=1,
     disable_freivalds=False,
@@ -56,11 +58,10 @@ STOCK = CircuitOptions(
 class SubpixelGenerator(nn.Module):
     """The generator of 470 k parameters and 10.3 M multiply-accumulates, with BatchNorm that has seen random inputs."""
 
-    widths = (128, 64, 32)
-
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
-        first, second, third = self.widths
+        self.widths = widths
+        first, second, third = widths
         self.start = nn.Linear(74, first * 16)
         steps = [(first, second), (second, third), (third, 3)]
         self.convolutions = nn.ModuleList(nn.Conv2d(before, 4 * after, 3, padding=1) for before, after in steps)
@@ -74,10 +75,10 @@ class SubpixelGenerator(nn.Module):
         return torch.tanh(x)
 
 
-def random_generator(path: Path) -> None:
+def random_generator(path: Path, widths: tuple[int, int, int]) -> None:
     """Write the generator with random weights."""
     torch.manual_seed(0)
-    module = SubpixelGenerator()
+    module = SubpixelGenerator(widths)
     for _ in range(20):
         module(torch.randn(64, 64), torch.eye(10)[torch.randint(10, (64,))])
     torch.onnx.export(
@@ -217,31 +218,33 @@ def checked_row(
     return row | stage_figures(run)
 
 
-def planned_direct(network: Path, folder: Path, budget: Budget, model: CostModel | None) -> dict[str, Any]:
+def planned_direct(network: Path, folder: Path, budget: Budget, name: str) -> dict[str, Any]:
     """The planner's best sound direct layout, whether or not it fits."""
     unbounded = PlanGoal(memory_bytes=1 << 50)
     options = CircuitOptions(max_logrows=25)
-    samples = samples_of(network, SAMPLES)
-    plan = plan_circuit(
-        network, samples, folder / "direct-plan", goal=unbounded, base=options, budget=budget, model=model
-    )
-    print(f"direct\n{format_plan(plan)}", flush=True)
+    samples = [tensor.flatten(0, 1) for tensor in samples_of(network, SAMPLES)]  # the batch's axis is the samples'
+    plan = plan_circuit(network, samples, folder / f"{name}-plan", goal=unbounded, base=options, budget=budget)
+    print(f"{name}\n{format_plan(plan)}", flush=True)
     if plan.best is None or plan.onnx_path is None:
         return {"outcome": f"refused: {plan.reasons}"}
-    return direct_row("direct", plan.onnx_path, network, folder, plan.best.options, budget)
+    return direct_row(name, plan.onnx_path, network, folder, plan.best.options, budget)
 
 
 def as_markdown(result: dict[str, Any]) -> str:
     """The same as tables."""
-    columns = ("direct", "stock", "checked", "checked_bound")
     names = ("outcome", "rows", "logrows", "pk_bytes", "setup_seconds", "prove_seconds", "verify_seconds",
              "peak_rss_bytes", "proof_bytes", "bundle_bytes", "mean_abs_error", "wiring")  # fmt: skip
-    lines = [f"Generator of {result['generator']['macs']:,} multiply-accumulates.", ""]
-    lines += ["| | direct | stock | checked | checked, weights bound |", "| --- | --- | --- | --- | --- |"]
-    for name in names:
-        cells = [_cell(name, result["generator"].get(column, {}).get(name)) for column in columns]
-        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
-    lines += ["", "| Conv2d_k3_s1 | |", "| --- | --- |"]
+    lines: list[str] = []
+    for title in ("generator", "small_generator"):
+        found = result[title]
+        columns = [name for name in found if isinstance(found[name], dict)]
+        lines += [f"{title.replace('_', ' ').capitalize()} of {found['macs']:,} multiply-accumulates.", ""]
+        lines += [f"| | {' | '.join(columns)} |", f"| --- |{' --- |' * len(columns)}"]
+        for name in names:
+            cells = [_cell(name, found[column].get(name)) for column in columns]
+            lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+        lines.append("")
+    lines += ["| Conv2d_k3_s1 | |", "| --- | --- |"]
     lines += [f"| {name.replace('_', ' ')} | {_cell(name, value)} |" for name, value in result["conv2d_k3_s1"].items()]
     for name, of in (("attacks", "rejected"), ("mutations", "caught")):
         if name in result:
@@ -271,15 +274,22 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     network = options.network or folder / "generator.onnx"
     if options.network is None:
-        random_generator(network)
+        random_generator(network, (128, 64, 32))
+    small = folder / "small.onnx"
+    random_generator(small, SMALL_WIDTHS)
     convolution = folder / "conv2d_k3_s1.onnx"
     layer(convolution)
     generator: dict[str, Any] = {"macs": multiply_accumulates(network)}
     generator["checked"] = checked_row("checked", network, folder, budget, private=("latent",))
     generator["checked_bound"] = checked_row("bound", network, folder, budget, private=("latent",), weights="bound")
     generator["stock"] = direct_row("stock", network, network, folder, STOCK, budget)
-    generator["direct"] = planned_direct(network, folder, budget, None)
+    generator["direct"] = planned_direct(network, folder, budget, "direct")
     result: dict[str, Any] = {"generator": generator}
+    result["small_generator"] = {
+        "macs": multiply_accumulates(small),
+        "checked": checked_row("small-checked", small, folder, budget, private=("latent",)),
+        "direct": planned_direct(small, folder, budget, "small-direct"),
+    }
     result["conv2d_k3_s1"] = {"macs": multiply_accumulates(convolution)} | checked_row(
         "conv2d", convolution, folder, budget, private=("x",)
     )
