@@ -6,6 +6,7 @@ number of multiplications, and a convolution of one channel where there is one.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,13 +96,18 @@ def bound_offset(builder: Builder, claim: Claim, span: Span, spans: ClaimSpans) 
     along_rows = claim.map.kind == "convolution"
     bias = np.resize(claim.map.bias.numpy().ravel(), rows if along_rows else columns)
     low = bias % (1 << _LOW_BITS)
-    halves = [builder.integers(part.reshape(-1, 1)) for part in (low, bias - low)]  # each fits float32
+    parts = [part.reshape(-1, 1) for part in (low, bias - low) if part.any()]  # each fits float32
+    halves = [builder.integers(part) for part in parts]
     if along_rows:
-        folded = builder.fresh("Add", [builder.fresh("MatMul", [r, half]) for half in halves])
+        folded = _added(builder, [builder.fresh("MatMul", [r, half]) for half in halves])
         return folded if s is None else builder.fresh("MatMul", [folded, _sum(builder, s, 0)])
     if s is not None:
         halves = [builder.fresh("MatMul", [builder.reshape(s, (1, columns)), half]) for half in halves]
-    return builder.fresh("MatMul", [_sum(builder, r, 1), builder.fresh("Add", halves)])
+    return builder.fresh("MatMul", [_sum(builder, r, 1), _added(builder, halves)])
+
+
+def _added(builder: Builder, terms: Sequence[str]) -> str:
+    return functools.reduce(lambda left, right: builder.fresh("Add", [left, right]), terms)
 
 
 def _sum(builder: Builder, source: str, axis: int) -> str:
@@ -118,27 +124,24 @@ def _convolved(builder: Builder, claim: Claim, r: str, s: str | None) -> str:
     weight, groups = claim.map.weight.numpy(), int(claim.map.facts["group"])
     outputs, kernel = weight.shape[0], weight.shape[2:]
     flat = builder.integers(weight.reshape(groups, outputs // groups, -1))
-    taps = [_windows(claim.map, tap) for tap in np.ndindex(*kernel)]
-    total = ""
-    for index in range(batch):
-        piece = r if batch == 1 else _cut(builder, r, [(1, index * outputs, (index + 1) * outputs, 1)])
-        folded = builder.fresh("MatMul", [builder.reshape(piece, (groups, 1, outputs // groups)), flat])
-        seen = []
-        for windows in taps:
-            there = [(axis + 2, w.source, w.source + w.stride * (w.count - 1) + 1, w.stride) for axis, w in windows]
-            window = _cut(builder, claim.inputs[0].name, [(0, index, index + 1, 1), *there])
-            size = math.prod(w.count for _, w in windows)
-            values = builder.reshape(window, (channels, size))
-            seen.append(builder.fresh("MatMul", [values, _positions(builder, claim, s, windows, size)]))
-        count = channels * len(taps)
-        stacked = builder.reshape(builder.fresh("Concat", seen, axis=1), (count, 1))
-        found = builder.fresh("MatMul", [builder.reshape(folded, (1, count)), stacked])
-        total = found if not total else builder.fresh("Add", [total, found])
-    return total
+    by_group = builder.reshape(r, (batch, groups, outputs // groups))
+    folded = builder.fresh("MatMul", [builder.fresh("Transpose", [by_group], perm=[1, 0, 2]), flat])
+    kernels = builder.fresh("Transpose", [folded], perm=[1, 0, 2])
+    seen = []
+    for tap in np.ndindex(*kernel):
+        windows, values, shape = tap_windows(claim.map, tap), claim.inputs[0].name, [batch, channels, *sides]
+        for axis, window in windows:
+            values = _every(builder, values, shape, axis + 2, window)
+        size = math.prod(window.count for _, window in windows)
+        values = builder.reshape(values, (batch * channels, size))
+        seen.append(builder.fresh("MatMul", [values, _positions(builder, claim, s, windows, size)]))
+    count = batch * channels * len(seen)
+    stacked = builder.reshape(builder.fresh("Concat", seen, axis=1), (count, 1))
+    return builder.fresh("MatMul", [builder.reshape(kernels, (1, count)), stacked])
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """Positions along one side at which a tap meets the input: ``count`` results from ``target`` on, stride apart."""
 
     source: int
@@ -147,7 +150,12 @@ class _Window:
     stride: int
 
 
-def _windows(found: LinearMap, tap: tuple[int, ...]) -> list[tuple[int, _Window]]:
+def tap_windows(found: LinearMap, tap: tuple[int, ...]) -> list[tuple[int, Window]]:
+    """Where one tap of a convolution's kernel meets the input: (side, window) for each side.
+
+    Raises:
+        CheckedError: nowhere.
+    """
     windows = []
     for axis, offset in enumerate(tap):
         stride, dilation = found.facts["strides"][axis], found.facts["dilations"][axis]
@@ -157,20 +165,43 @@ def _windows(found: LinearMap, tap: tuple[int, ...]) -> list[tuple[int, _Window]
         last = min(results - 1, (size - 1 - reach) // stride)
         if last < first:
             raise CheckedError(f"every tap must meet the input; tap {tap} of a kernel on {size} positions does not")
-        windows.append((axis, _Window(first * stride + reach, first, last - first + 1, stride)))
+        windows.append((axis, Window(first * stride + reach, first, last - first + 1, stride)))
     return windows
 
 
-def _positions(builder: Builder, claim: Claim, s: str | None, windows: list[tuple[int, _Window]], size: int) -> str:
+def _positions(builder: Builder, claim: Claim, s: str | None, windows: list[tuple[int, Window]], size: int) -> str:
     """The elements of s that belong to a tap's window."""
     if s is None:
         return builder.constant(np.ones((1, 1), np.float32))
     grid = builder.reshape(s, claim.output.shape[2:])
-    there = [(axis, window.target, window.target + window.count, 1) for axis, window in windows]
+    there = [(axis, window.target, window.target + window.count) for axis, window in windows]
     return builder.reshape(_cut(builder, grid, there), (size, 1))
 
 
-def _cut(builder: Builder, source: str, pieces: Sequence[tuple[int, int, int, int]]) -> str:
-    """Slice: (axis, start, stop, step) for each axis that is cut."""
-    axes, starts, stops, steps = (builder.constant(np.array(column, np.int64)) for column in zip(*pieces, strict=True))
-    return builder.fresh("Slice", [source, starts, stops, axes, steps])
+def _every(builder: Builder, source: str, shape: list[int], axis: int, window: Window) -> str:
+    """Cut a window out of one axis, and change its size in ``shape``.
+
+    Slices of another step than one take rows, and EZKL's parser stumbles over some. Slices of step one and reshapes
+    take none.
+    """
+    start, count, stride = window.source, window.count, window.stride
+    before, behind = shape[:axis], shape[axis + 1 :]
+    last = start + (count - 1) * stride
+    whole = count if stride == 1 or last + stride <= shape[axis] else count - 1
+    pieces = []
+    if whole:
+        run = _cut(builder, source, [(axis, start, start + whole * stride)])
+        if stride > 1:
+            split = builder.reshape(run, (*before, whole, stride, *behind))
+            run = builder.reshape(_cut(builder, split, [(axis + 1, 0, 1)]), (*before, whole, *behind))
+        pieces.append(run)
+    if whole < count:
+        pieces.append(_cut(builder, source, [(axis, last, last + 1)]))
+    shape[axis] = count
+    return pieces[0] if len(pieces) == 1 else builder.fresh("Concat", pieces, axis=axis)
+
+
+def _cut(builder: Builder, source: str, pieces: Sequence[tuple[int, int, int]]) -> str:
+    """Slice: (axis, start, stop) for each axis that is cut."""
+    axes, starts, stops = (builder.constant(np.array(column, np.int64)) for column in zip(*pieces, strict=True))
+    return builder.fresh("Slice", [source, starts, stops, axes])

@@ -8,6 +8,7 @@ import numpy as np
 
 from zk.checked.errors import CheckedError
 from zk.checked.kinds import SUMS
+from zk.checked.products import PRODUCTS
 from zk.checked.program import RELU, Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times
 from zk.field import MODULUS
 
@@ -15,7 +16,10 @@ PUBLIC_BITS = 62
 """The verifier refuses public inputs and outputs of 2**62 or more in magnitude."""
 
 FOREIGN_BITS = 127
-"""EZKL computes the values of its own operators in 128-bit integers."""
+"""EZKL computes in 128-bit integers, and decomposes or looks up what its own operators give: far less than that."""
+
+HIGHEST_POWER = 256
+"""Of any integer but 0 and 1 it is beyond the field."""
 
 MARGIN = 4
 
@@ -63,7 +67,7 @@ def _bound(step: Step, bounds: dict[str, int]) -> int:
         other = int(abs(step.constant).max()) if step.constant is not None else bounds[step.inputs[1].name]
         return bounds[step.inputs[0].name] * other
     if isinstance(step, Foreign):
-        return 1 << FOREIGN_BITS
+        return _foreign_bound(step, bounds)
     assert isinstance(step, Exact)
     raised = [bounds[value.name] << (step.output.bits - value.bits) for value in step.inputs]
     if step.node.op_type in SUMS:
@@ -77,3 +81,17 @@ def _bound(step: Step, bounds: dict[str, int]) -> int:
     if step.node.op_type == "ReduceSum":
         return raised[0] * math.ceil(step.inputs[0].size / step.output.size)
     return max(raised)
+
+
+def _foreign_bound(step: Foreign, bounds: dict[str, int]) -> int:
+    """Bound of what EZKL computes itself; where that is a polynomial, nothing but its degree binds a prover."""
+    kind, size = step.node.op_type, max(value.size for value in step.inputs)
+    reaches = [bounds[value.name] for value in step.inputs]
+    reals = [array for array in step.constants.values() if np.issubdtype(array.dtype, np.floating)]
+    factors = [math.ceil(float(np.abs(array).max(initial=0.0))) for array in reals]
+    if (kind == "Pow" and factors) or kind == "ReduceProd":
+        power = factors[0] if kind == "Pow" else size // step.output.size
+        return int(max(reaches) ** min(power, HIGHEST_POWER))
+    if kind in PRODUCTS:
+        return math.prod([*reaches, *(factor + 1 for factor in factors), size]) << step.output.declared
+    return max(1 << FOREIGN_BITS, *(reach * size for reach in reaches))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,8 +19,11 @@ from zk.checked.kinds import (
     ForeignScales,
     check_resize,
     check_scales,
+    nearly_zero,
+    nudged,
     only_put_out,
     read_by_table,
+    repeated,
     round_constant,
 )
 from zk.checked.maps import LinearMap
@@ -181,12 +185,15 @@ class _Compiler:
         scales = max(value.bits for value in inputs), max(value.declared for value in inputs)
         output = Value(node.output[0], shape, *scales)
         if reals:
-            constants = {name: round_constant(array, bits) for name, array in constants.items()}
+            kind = nearly_zero if node.op_type == "Concat" else functools.partial(repeated, shape=shape)
+            constants = {name: self._record.own(kind(round_constant(array, bits))) for name, array in constants.items()}
         self._record.steps.append(Exact(*self._renamed(node, inputs, constants), output))
         self._put(node, output)
 
     def _foreign(self, node: onnx.NodeProto, inputs: list[Value], constants: Mapping[str, NDArray[Any]]) -> None:
         level = [self._record.level(value) for value in inputs]
+        bits = self._options.activation_bits
+        constants = {name: self._record.own(nudged(array, bits)) for name, array in constants.items()}
         step = self._renamed(node, level, constants)
         bits = self._foreign_bits(*step)
         output = Value(node.output[0], self._graph.shape(node.output[0]), bits, bits)

@@ -150,13 +150,16 @@ class Emitter:
             values = self.slice(span, (1, span.size))
             if declared:
                 values = self._raised(values, declared, self._name("raised"))
-            found = self.fresh(function, [values])
-            axes = self.constant(np.array([1], np.int64))
-            sums.append(self.fresh("ReduceSum", [found, axes], keepdims=1))
+            sums.append(self._sum(self.fresh(function, [values])))
+        for value in part.idle:
+            sums.append(self._sum(self.slice(layout.values[value.name], (1, value.size))))
         total = sums[0] if sums else self.asked(Layout.ZERO, (1, 1))
         for other in sums[1:]:
             total = self.fresh("Add", [total, other])
         return self.fresh("MatMul", [total, self.asked(Layout.ZERO, (1, 1))])
+
+    def _sum(self, source: str) -> str:
+        return self.fresh("ReduceSum", [source, self.constant(np.array([1], np.int64))], keepdims=1)
 
     def _range_table(self) -> tuple[str, int]:
         """A table that the network uses anyway, or ReLU's."""

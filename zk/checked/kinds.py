@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from zk.checked.errors import CheckedError
+from zk.checked.products import PRODUCTS
 from zk.checked.program import RELU, Step, Value
 from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
@@ -25,6 +27,11 @@ ONE_TO_ONE = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose
 
 SUMS = frozenset({"Add", "Sub", "ReduceSum", "Concat", "Neg"})
 """Of values at one scale; of real constants, too, which EZKL rounds to the activations' scale."""
+
+KEEPING = (MOVES - {"Slice", "Gather"}) | SUMS | TABLES | {"LeakyRelu", "Mul"}
+"""Operators whose result depends on every element of what they read."""
+
+_TINY = 2.0**-120
 
 LARGEST_SCALE = 10
 """EZKL divides what is declared above so many times the activations' scale: its rebase multiplier's greatest value."""
@@ -106,10 +113,24 @@ def read_by_table(graph: Graph, name: str, direct: Collection[str]) -> bool:
         if node.name in direct:
             continue
         if node.op_type in TABLES or node.op_type == "LeakyRelu":
-            return True
-        if node.op_type in ONE_TO_ONE and read_by_table(graph, node.output[0], direct):
+            if kept(graph, node.output[0], direct):
+                return True
+        elif node.op_type in ONE_TO_ONE and read_by_table(graph, node.output[0], direct):
             return True
     return False
+
+
+def kept(graph: Graph, name: str, direct: Collection[str]) -> bool:
+    """Whether every element of a value goes into an output or a claim, so that EZKL's parser drops none.
+
+    It drops what nothing reads, also where that shows only after it has taken a piece of a concatenation from its
+    source: a table that is read there alone is asked for nothing.
+    """
+    return name in graph.outputs or any(
+        node.op_type in PRODUCTS or (node.op_type in KEEPING and kept(graph, node.output[0], direct))
+        for node in graph.consumers(name)
+        if node.name not in direct
+    )
 
 
 def check_scales(steps: Sequence[Step], bits: int) -> None:
@@ -124,3 +145,31 @@ def check_scales(steps: Sequence[Step], bits: int) -> None:
             f"EZKL divides values declared above {LARGEST_SCALE * bits} bits on its own; one has {highest}; use more "
             "activation_bits"
         )
+
+
+def repeated(constant: NDArray[Any], shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+    """A constant that broadcasts against a shape, as it is and then repeated along ever more axes."""
+    yield constant
+    filled = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
+    for axes in itertools.product((False, True), repeat=len(shape)):
+        sizes = [size if wide else own for size, own, wide in zip(shape, filled.shape, axes, strict=True)]
+        yield np.ascontiguousarray(np.broadcast_to(filled, sizes))
+
+
+def nearly_zero(constant: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """A constant; zeros also as numbers that round to zero at every scale, each time others."""
+    yield constant
+    for number in itertools.count(1) if not constant.any() else ():
+        yield np.full(constant.shape, number * _TINY, np.float32)
+
+
+def nudged(constant: NDArray[Any], bits: int) -> Iterator[NDArray[Any]]:
+    """A constant; its elements that are no multiples of ``2**-bits`` also a few units of their last place higher."""
+    yield constant
+    if not np.issubdtype(constant.dtype, np.floating):
+        return
+    moving = round_constant(constant, bits) != constant
+    found = constant
+    while moving.any():
+        found = np.where(moving, np.nextafter(found, np.asarray(np.inf, found.dtype)), found).astype(constant.dtype)
+        yield found

@@ -51,6 +51,8 @@ class Part:
         public_inputs: inputs of the network that it gives out.
         outputs: outputs of the network that it gives out.
         ranged: values of the columns that it reads whose range it shows.
+        idle: inputs of the network that its columns hold and nothing in it reads. They are added to what is given out
+            times 0: the audit counts a cell that nothing reads as open.
     """
 
     index: int
@@ -62,6 +64,7 @@ class Part:
     public_inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     ranged: tuple[Value, ...]
+    idle: tuple[Value, ...]
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -105,7 +108,8 @@ def split_program(program: Program, cuts: Sequence[int] = ()) -> tuple[Part, ...
         if index == 0 or needed & {value.name for value in program.inputs}:
             reads.insert(0, given)
         writes = [column for column in written[index : index + 1] if column.values]
-        parts.append(_part(program, index, tuple(steps), tuple(reads), tuple(writes), outputs, salt))
+        idle = tuple(value for value in program.inputs if index and given in reads and value.name not in needed)
+        parts.append(_part(program, index, tuple(steps), tuple(reads), tuple(writes), outputs, idle, salt))
     return tuple(parts)
 
 
@@ -200,12 +204,17 @@ def _part(
     reads: tuple[Column, ...],
     writes: tuple[Column, ...],
     outputs: tuple[Value, ...],
+    idle: tuple[Value, ...],
     salt: int,
 ) -> Part:
     claims = [step for step in steps if isinstance(step, Claim)]
     elsewhere = {value.name for column in writes for value in column.values}
     results = [claim.output for claim in claims if claim.output.name not in elsewhere]
     rests = [remainder_of(claim) for claim in claims if claim.divided]
+    if not results and not rests and not salt:
+        raise CheckedError(
+            f"every circuit must claim a product, since EZKL commits to no empty column; number {index} claims none"
+        )
     private = {value.name for value in program.inputs if value not in program.public_inputs}
     ranged = [
         value
@@ -223,4 +232,5 @@ def _part(
         public_inputs=program.public_inputs if index == 0 else (),
         outputs=outputs,
         ranged=tuple(ranged),
+        idle=idle,
     )

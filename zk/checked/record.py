@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -10,10 +11,12 @@ import onnx
 from numpy.typing import NDArray
 
 from zk.checked.errors import CheckedError
-from zk.checked.kinds import power_shift, round_factor, uniform
+from zk.checked.kinds import power_shift, repeated, round_factor, uniform
 from zk.checked.maps import LinearMap, identity
 from zk.checked.options import CheckedOptions
 from zk.checked.program import RELU, Claim, Exact, Lookup, Raise, Step, Times, Value
+
+_VARIANTS = 4096
 
 
 @final
@@ -30,6 +33,7 @@ class Record:
         self._options = options
         self._taken = set(taken)
         self._claims = 0
+        self._constants: set[tuple[tuple[int, ...], bytes]] = set()
 
     def divide_down(self, value: Value, most_bits: int, in_range: str = "lookup") -> Value:
         """Bring a value of more than ``most_bits`` down to the activations' scale by a claim of its own."""
@@ -111,8 +115,24 @@ class Record:
             self.steps.append(Raise(value, output))
             return output
         output = Value(self.fresh(value.name), shape, value.bits + bits, value.declared + bits)
-        self.steps.append(Times((value,), integers.astype(np.int64), output))
+        real = self.own(repeated(np.asarray(integers / 2.0**bits), shape))
+        self.steps.append(Times((value,), np.asarray(real * 2.0**bits, np.int64), output))
         return output
+
+    def own(self, variants: Iterator[NDArray[Any]]) -> NDArray[Any]:
+        """The first variant of a constant that the program does not hold yet, else the first of all.
+
+        EZKL's parser merges equal constants, leading axes of size one apart. One of several readers it splits into
+        digits, ten rows and a range check each, and rounds at another scale than one of a single reader.
+        """
+        first = next(variants)
+        for found in itertools.chain((first,), itertools.islice(variants, _VARIANTS)):
+            leading = next((axis for axis, size in enumerate(found.shape) if size != 1), found.ndim)
+            key = found.shape[leading:], found.astype(np.float32).tobytes()
+            if key not in self._constants:
+                self._constants.add(key)
+                return found
+        return first
 
     def expanded(self, value: Value, shape: tuple[int, ...]) -> Value:
         """Repeat a value along axes; it gets all of them first, because EZKL takes missing ones for the last."""

@@ -11,6 +11,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from zk.checked.bound import tap_windows
 from zk.checked.layout import Layout
 from zk.checked.parts import Part
 from zk.checked.program import Claim, Exact, Foreign, Lookup, Step, Times
@@ -28,6 +31,7 @@ def part_rows(part: Part, layout: Layout, foreign_rows: ForeignRows) -> int:
     ranged += [claims[claim.index].result.size for claim in part.claims if claim.in_range == "lookup"]
     public = sum(value.size for value in (*part.public_inputs, *part.outputs))
     total += sum(2 * math.ceil(size / inner) for size in ranged) + len(ranged) + 2
+    total += sum(math.ceil(value.size / inner) + 1 for value in part.idle)
     return total + math.ceil((public + len(part.claims) + 1) / inner) + SPARE_ROWS
 
 
@@ -66,6 +70,10 @@ def _exact_rows(step: Exact, over: Callable[[int], int]) -> int:
         return over(step.output.size) + over(raised)
     if kind == "ReduceSum":
         return step.output.size * over(step.inputs[0].size // step.output.size)
+    if kind == "Concat":
+        return over(step.output.size) if step.constants else 0
+    if kind == "Resize":
+        return over(step.inputs[0].size)
     return over(step.output.size) if kind == "Neg" else 0
 
 
@@ -87,6 +95,7 @@ def _bound_rows(claim: Claim, over: Callable[[int], int]) -> int:
         batch = rows // weight.shape[0]
         depth = shape[-2]
         return batch * depth * (over(weight.shape[0]) + over(columns) + 1) + bias
-    kernel = math.prod(weight.shape[2:])
-    folded = shape[1] * kernel * over(weight.shape[0] // int(claim.map.facts["group"]))
-    return shape[0] * (folded + shape[1] * kernel * over(columns) + over(shape[1] * kernel) + 1) + bias
+    taps = [tap_windows(claim.map, tap) for tap in np.ndindex(*weight.shape[2:])]
+    folded = shape[1] * len(taps) * over(weight.shape[0] // int(claim.map.facts["group"]))
+    seen = sum(over(math.prod(window.count for _, window in windows)) for windows in taps)
+    return shape[0] * (folded + shape[1] * seen) + over(shape[0] * shape[1] * len(taps)) + 1 + bias

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from zk.checked.attacks.claims import FIRST, NUDGE, false_result
 from zk.checked.attacks.forgery import Forgery
 from zk.checked.attacks.lab import OTHER_SAMPLE, Attack, Lab
 from zk.checked.attacks.prover import Cheater
-from zk.checked.attacks.scenes import COARSE, CUT, UPSCALED, WHOLE
+from zk.checked.attacks.scenes import BUDGET, COARSE, CUT, UPSCALED, WHOLE
+from zk.checked.circuit import CheckedCircuit, build_checked
 from zk.checked.columns import draw_salt
 from zk.checked.program import Claim
 from zk.checked.transcript import Statement, canonical_settings
 
-MIDDLE = 1
 TRIES = 1000
 
 
@@ -43,15 +42,12 @@ def _zero_for_one(lab: Lab) -> Forgery:
 def _own_weights(lab: Lab) -> Forgery:
     """The run of another network, with the transposed products of its weights."""
     other = Cheater(dataclasses.replace(lab.system(WHOLE), circuit=_other_circuit(lab)), lab.inputs())
-    statement = lab.cheater(WHOLE).draft(other.honest).statement
-    part = other.prove(other.honest, challenge=lambda _: statement.seed)
+    digest = lab.system(WHOLE).circuit.digest
+    part = other.prove(other.honest, challenge=lambda known: dataclasses.replace(known, program=digest).seed)
     return Forgery(lab.system(WHOLE), (part,))
 
 
-def _other_circuit(lab: Lab) -> Any:
-    from zk.checked.attacks.scenes import BUDGET
-    from zk.checked.circuit import build_checked
-
+def _other_circuit(lab: Lab) -> CheckedCircuit:
     options = lab.system(WHOLE).circuit.program.options
     return build_checked(lab.network(WHOLE, seed=1), options, lab.place("circuit"), budget=BUDGET)
 
@@ -81,7 +77,7 @@ def _replaced(change: Callable[[Lab, Statement], Statement], lab: Lab) -> Forger
     return lab.bundle(cheater, cheater.honest, challenge=lambda statement: change(lab, statement).seed)
 
 
-def _other_statement(lab: Lab, **names: str) -> Any:
+def _other_statement(lab: Lab) -> Statement:
     other = lab.cheater(WHOLE, OTHER_SAMPLE)
     return other.draft(other.honest).statement
 
@@ -135,13 +131,27 @@ def _ground(lab: Lab) -> Forgery:
 ATTACKS = (
     Attack("all-zero challenge", "false quotient; every vector asked for is zero", "challenge", _zero),
     Attack("zero vectors for one claim", "the same for the false claim alone", "challenge", _zero_for_one),
-    Attack("the prover's own weights", "the image of another network, vectors of its weights", "challenge", _own_weights),
-    Attack("challenge of another layer", "every claim checked with the vectors of its neighbour", "challenge", _other_layer),
+    Attack(
+        "the prover's own weights", "the image of another network, vectors of its weights", "challenge", _own_weights
+    ),
+    Attack(
+        "challenge of another layer", "every claim checked with the vectors of its neighbour", "challenge", _other_layer
+    ),
     Attack("challenge of another proof", "the seed of another input's proof", "challenge", _other_proof),
     *(
-        Attack(f"challenge of another {name}", "the seed of a statement that differs in it", "challenge", partial(_replaced, change))
+        Attack(
+            f"challenge of another {name}",
+            "the seed of a statement that differs in it",
+            "challenge",
+            partial(_replaced, change),
+        )
         for name, change in COMPONENTS.items()
     ),
-    Attack("challenge of another boundary", "the seed of another commitment to what is shared", "challenge", _other_boundary),
+    Attack(
+        "challenge of another boundary",
+        "the seed of another commitment to what is shared",
+        "challenge",
+        _other_boundary,
+    ),
     Attack("ground challenge", "false quotient; new salt until its weight is zero", "zero_checks", _ground),
 )

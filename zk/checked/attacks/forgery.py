@@ -67,7 +67,7 @@ def write_forgery(forgery: Forgery, folder: Path) -> None:
 
 def part_members(parts: tuple[BundlePart, ...]) -> dict[str, bytes]:
     """Files of a bundle, the manifest left out."""
-    members = {}
+    members: dict[str, bytes] = {}
     for index, part in enumerate(parts):
         files = {
             PROOF: part.proof,

@@ -14,7 +14,7 @@ from zk.checked.attacks.claims import false_result
 from zk.checked.attacks.forgery import Forgery, member_digest, part_members
 from zk.checked.attacks.lab import Attack, Lab
 from zk.checked.attacks.ranges import own_keys
-from zk.checked.attacks.scenes import COARSE, CUT, ROOT, WHOLE
+from zk.checked.attacks.scenes import BOUND, COARSE, CUT, ROOT, WHOLE
 from zk.checked.attacks.weaker import silent_checks
 from zk.srs import file_sha256
 
@@ -84,6 +84,16 @@ def _other_srs(lab: Lab) -> Forgery:
     return Forgery(system, own.prove_all()).with_manifest(srs_sha256=file_sha256(path))
 
 
+def _bound_weights(lab: Lab) -> Forgery:
+    """The run of another network where the key holds the weights: the challenge does not depend on them."""
+    system = lab.system(BOUND)
+    other = lab.newcomer(BOUND, onnx_path=lab.network(BOUND, seed=1))
+    keys = other.system.keys[0]
+    digest = system.circuit.digest
+    part = other.prove(other.honest, challenge=lambda known: dataclasses.replace(known, program=digest).seed)
+    return Forgery(system, (dataclasses.replace(part, vk=keys.vk),))
+
+
 def _unlinked(lab: Lab) -> Forgery:
     """A network that EZKL's own layout leaves open; the manifest says that it is linked."""
     return lab.honest(ROOT)
@@ -92,17 +102,58 @@ def _unlinked(lab: Lab) -> Forgery:
 ATTACKS = (
     Attack("silent checks", "any image; key of a circuit that multiplies its checks with zero", "rebuild", _silent),
     Attack("silent checks, key pinned", "the same against a pinned key", "pinned_vk", _silent_pinned),
+    Attack(
+        "other bound weights", "image of another network, its weights in the key", "rebuild", _bound_weights, slow=True
+    ),
     Attack("key of another size", "honest proof, key of another circuit", "vk", _other_size),
     Attack("key of another circuit", "honest proof, key of a circuit of equal size", "challenge", _other_key),
     Attack("longer key", "a selector's worth of zeros behind the key", "rebuild", _longer_key),
-    Attack("other table range", "settings", "settings", partial(_edited, _argument(lookup_range=[-252, 100]))),
-    Attack("fewer rows", "settings", "settings", partial(_edited, lambda found: found.update(num_rows=10))),
-    Attack("hidden outputs", "settings", "settings", partial(_edited, _argument(output_visibility="Private"))),
-    Attack("uncommitted inputs", "settings", "settings", partial(_edited, _argument(input_visibility="Private"))),
-    Attack("Freivalds columns", "settings", "settings", partial(_edited, _argument(disable_freivalds=False))),
-    Attack("other height", "settings", "settings", partial(_edited, _argument(logrows=10))),
+    Attack(
+        "other table range",
+        "honest proof, its settings name another range of the tables",
+        "settings",
+        partial(_edited, _argument(lookup_range=[-252, 100])),
+    ),
+    Attack(
+        "fewer rows",
+        "honest proof, its settings name fewer rows",
+        "settings",
+        partial(_edited, lambda found: found.update(num_rows=10)),
+    ),
+    Attack(
+        "hidden outputs",
+        "honest proof, its settings call the outputs private",
+        "settings",
+        partial(_edited, _argument(output_visibility="Private")),
+    ),
+    Attack(
+        "uncommitted inputs",
+        "honest proof, its settings call the inputs private",
+        "settings",
+        partial(_edited, _argument(input_visibility="Private")),
+    ),
+    Attack(
+        "Freivalds columns",
+        "honest proof, its settings allow columns that nothing ties to the rest",
+        "settings",
+        partial(_edited, _argument(disable_freivalds=False)),
+    ),
+    Attack(
+        "other height",
+        "honest proof, its settings name another height",
+        "settings",
+        partial(_edited, _argument(logrows=10)),
+    ),
+    Attack(
+        "a number for a flag",
+        "honest proof, its settings say 1 for true",
+        "challenge",
+        partial(_edited, _argument(disable_freivalds=1)),
+    ),
     Attack("coarser circuit", "honest at coarser scales; settings pinned", "pinned_settings", _coarse_pinned),
     Attack("pinned model", "bundle and model are another network's; model pinned", "pinned_model", _model_pinned),
     Attack("own reference string", "everything under an SRS that the prover drew", "srs", _other_srs),
-    Attack("unlinked circuit", "a square root, which EZKL leaves open, recorded as linked", "rebuild", _unlinked),
+    Attack(
+        "unlinked circuit", "a square root, which EZKL leaves open, recorded as linked", "rebuild", _unlinked, slow=True
+    ),
 )

@@ -21,7 +21,8 @@ from zk.types import Budget
 
 ACCEPTED = "accepted"
 PROVER = "prover"
-"""Outcomes beside the names of the verifier's checks: nothing failed, or EZKL made no proof in the first place."""
+ERROR = "error"
+"""Outcomes beside the names of the verifier's checks: none failed; EZKL made no proof; the verifier itself ended."""
 
 SAMPLE, OTHER_SAMPLE = 1, 2
 
@@ -48,12 +49,14 @@ class Attack:
         what: what is false, and how it is meant to pass.
         expected: outcome against the whole verifier.
         forge: makes the bundle.
+        slow: it takes long, or waits for EZKL in vain.
     """
 
     name: str
     what: str
     expected: str
     forge: Callable[[Lab], Forgery]
+    slow: bool = False
 
 
 class Lab:
@@ -63,21 +66,32 @@ class Lab:
         folder: receives everything; it may be removed afterwards.
         srs_folder: of reference strings, made where missing.
         systems: of another lab, whose keys still fit; its proofs are not taken over.
+        budget: of every proof; None proves in this process, where no attack but those that expect it gets stuck.
+
+    Attributes:
+        patient: search for as long as it takes where an attack is a matter of luck.
+        patience: limits of proofs that may never end.
     """
 
-    def __init__(self, folder: Path, srs_folder: Path, systems: dict[str, System] | None = None) -> None:
+    def __init__(
+        self, folder: Path, srs_folder: Path, systems: dict[str, System] | None = None, budget: Budget | None = None
+    ) -> None:
         self.folder = folder
         self.patient = False
-        self.patience: Budget | None = PATIENCE
+        self.patience = PATIENCE
+        self._budget = budget
         self._srs_folder = srs_folder
         self._systems = {} if systems is None else systems
         self._cheaters: dict[tuple[str, int], Cheater] = {}
         self._proofs: dict[tuple[str, int], tuple[BundlePart, ...]] = {}
+        self._forged: dict[str, Forgery | ProverStuck] = {}
         self._serial = itertools.count()
 
     def again(self, *, new_keys: bool = False) -> Lab:
         """A lab that makes its own proofs, and its own keys if asked to."""
-        return Lab(self.place("lab"), self._srs_folder, None if new_keys else self._systems)
+        if new_keys:
+            return Lab(self.place("lab"), self._srs_folder, budget=PATIENCE)
+        return Lab(self.place("lab"), self._srs_folder, self._systems)
 
     def inputs(self, sample: int = SAMPLE) -> tuple[Tensor, Tensor]:
         """Latent and class of one of the samples."""
@@ -97,7 +111,7 @@ class Lab:
         """A prover for one of the samples."""
         key = scene.name, sample
         if key not in self._cheaters:
-            self._cheaters[key] = Cheater(self.system(scene), draw_inputs(sample))
+            self._cheaters[key] = Cheater(self.system(scene), draw_inputs(sample), self._budget)
         return self._cheaters[key]
 
     def honest(self, scene: Scene, sample: int = SAMPLE) -> Forgery:
@@ -109,7 +123,8 @@ class Lab:
 
     def newcomer(self, scene: Scene, *, onnx_path: Path, srs: Path | None = None) -> Cheater:
         """A prover with keys of its own for another network, or under another reference string."""
-        return Cheater(build_system(scene, self.place("system"), srs or self._srs_folder, onnx_path=onnx_path), self.inputs())
+        system = build_system(scene, self.place("system"), srs or self._srs_folder, onnx_path=onnx_path)
+        return Cheater(system, self.inputs(), self._budget)
 
     def bundle(self, cheater: Cheater, witness: Witness, **proving: Any) -> Forgery:
         """Prove a witness of a system of one part in some way, and bundle it."""
@@ -125,24 +140,29 @@ class Lab:
         """Give a bundle to the verifier."""
         folder = self.place("bundle")
         write_forgery(forgery, folder)
-        with in_process():
-            found = verify_bundle(
-                folder,
-                forgery.system.srs,
-                budget=BUDGET,
-                model_path=forgery.model or forgery.system.onnx_path,
-                rebuild=forgery.rebuild,
-                **forgery.pins,
-            )
+        try:
+            with in_process():
+                found = verify_bundle(
+                    folder,
+                    forgery.system.srs,
+                    budget=BUDGET,
+                    model_path=forgery.model or forgery.system.onnx_path,
+                    rebuild=forgery.rebuild,
+                    **forgery.pins,
+                )
+        except ValueError as error:
+            return Verdict(ERROR, str(error))
         if found.accepted:
             return Verdict(ACCEPTED, "")
         failed = next(check for check in found.checks if check.name in found.failed)
         return Verdict(failed.name, failed.reason)
 
     def attempt(self, attack: Attack) -> Verdict:
-        """Try one attack."""
-        try:
-            forgery = attack.forge(self)
-        except ProverStuck as stuck:
-            return Verdict(PROVER, str(stuck))
-        return self.verify(forgery)
+        """Try one attack; what it forged is kept for the next time."""
+        if attack.name not in self._forged:
+            try:
+                self._forged[attack.name] = attack.forge(self)
+            except ProverStuck as stuck:
+                self._forged[attack.name] = stuck
+        forged = self._forged[attack.name]
+        return Verdict(PROVER, str(forged)) if isinstance(forged, ProverStuck) else self.verify(forged)

@@ -81,10 +81,12 @@ class Cheater:
     Args:
         system: to cheat.
         inputs: latent and class, real numbers.
+        budget: prove in child processes within these limits, as values that no table holds make EZKL wait forever.
     """
 
-    def __init__(self, system: System, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, system: System, inputs: Sequence[Tensor], budget: Budget | None = None) -> None:
         self.system = system
+        self._budget = budget
         self.integers = quantise(system.circuit.program, inputs)
         self.honest = self.follow({})
         self.salt: Salt = draw_salt([part.part for part in system.circuit.parts])
@@ -196,7 +198,7 @@ class Cheater:
     ) -> BundlePart:
         """Prove columns."""
         keys = keys or self.system.keys[index]
-        proof, public = keys.prove([*columns, asked], shown, budget)
+        proof, public = keys.prove([*columns, asked], shown, budget or self._budget)
         return BundlePart(proof, tuple(tuple(tensor) for tensor in public), keys.settings, keys.vk)
 
     def prove_all(self, witness: Witness | None = None) -> tuple[BundlePart, ...]:

@@ -6,18 +6,23 @@ import dataclasses
 from functools import partial
 from typing import Any
 
+from zk.bundle_manifest import PublicTensor
+from zk.ceremony import CEREMONY_SHA256
 from zk.checked.attacks.claims import NUDGE, false_result
 from zk.checked.attacks.forgery import Forgery
 from zk.checked.attacks.lab import OTHER_SAMPLE, Attack, Lab
-from zk.checked.attacks.scenes import COARSE, WHOLE
 from zk.checked.attacks.prover import public_values
+from zk.checked.attacks.scenes import COARSE, WHOLE
+from zk.checked.public import part_public
 from zk.checked.transcript import Statement, join_elements
-from zk.ceremony import CEREMONY_SHA256
+from zk.checked.verify import POINT_BYTES
 from zk.field import MODULUS
 from zk.srs import SrsKind, file_sha256
 from zk.types import Wiring
 
-POINT_BYTES = 64
+BASE_MODULUS = 21888242871839275222246405745257275088696311157297823662689037894645226208583
+"""Of the field that coordinates of bn254 are in."""
+
 CHECKS, CLASS, IMAGE = 0, 1, 2
 
 
@@ -90,6 +95,21 @@ def _swapped_and_asked(lab: Lab) -> Forgery:
     return Forgery(cheater.system, (dataclasses.replace(part, proof=swapped),))
 
 
+def _beyond_base_field(lab: Lab) -> Forgery:
+    """A commitment's coordinate plus the modulus of the curve's own field: other bytes, another challenge."""
+    cheater = lab.cheater(WHOLE)
+
+    def raised(point: bytes) -> bytes:
+        return (int.from_bytes(point[:32], "big") + BASE_MODULUS).to_bytes(32, "big") + point[32:]
+
+    def challenge(known: Statement) -> bytes:
+        first, *others = known.commitments
+        return dataclasses.replace(known, commitments=(raised(first), *others)).seed
+
+    part = cheater.prove(cheater.honest, challenge=challenge)
+    return Forgery(cheater.system, (dataclasses.replace(part, proof=raised(part.proof)),))
+
+
 def _short(lab: Lab) -> Forgery:
     honest = lab.honest(WHOLE)
     return honest.with_part(proof=honest.parts[0].proof[:POINT_BYTES])
@@ -145,9 +165,7 @@ def _other_scale(lab: Lab) -> Forgery:
     return honest.with_manifest(public=(*tensors[:IMAGE], image))
 
 
-def _tensors(forgery: Forgery) -> tuple[Any, ...]:
-    from zk.checked.public import part_public
-
+def _tensors(forgery: Forgery) -> tuple[PublicTensor, ...]:
     return part_public(forgery.system.circuit.parts[0].part)
 
 
@@ -177,19 +195,49 @@ ATTACKS = (
     Attack("check plus p", "a check of p for one of 0", "zero_checks", partial(_alias, CHECKS)),
     Attack("one value more", "an image with an additional element", "public_tensors", _more_values),
     Attack("swapped commitments", "claims and input change places in the proof", "challenge", _swapped_points),
-    Attack("swapped commitments, asked for", "the same, under the challenge of the swapped order", "ezkl", _swapped_and_asked),
+    Attack(
+        "swapped commitments, asked for",
+        "the same, under the challenge of the swapped order",
+        "ezkl",
+        _swapped_and_asked,
+    ),
+    Attack(
+        "point beyond its field", "a coordinate plus the curve's modulus, and its challenge", "ezkl", _beyond_base_field
+    ),
     Attack("proof cut short", "a proof of one commitment", "boundaries", _short),
     Attack("proof of something else", "false image, right commitments, the rest of another proof", "ezkl", _garbage),
     Attack("another model's name", "honest bundle; its manifest names another network", "model", _model_digest),
-    Attack("another model", "the verifier's network has other weights", "challenge", partial(_other_model, {"seed": 1})),
-    Attack("reordered layers", "the verifier's network has two layers exchanged", "challenge", partial(_other_model, {"swapped": True})),
+    Attack(
+        "another model", "the verifier's network has other weights", "challenge", partial(_other_model, {"seed": 1})
+    ),
+    Attack(
+        "reordered layers",
+        "the verifier's network has two layers exchanged",
+        "challenge",
+        partial(_other_model, {"swapped": True}),
+    ),
     Attack("checks called outputs", "false quotient; the manifest lists no check", "public_tensors", _roles),
     Attack("output called input", "the manifest lists the image as an input", "public_tensors", _output_as_input),
     Attack("another scale", "the manifest halves every pixel", "public_tensors", _other_scale),
     Attack("manifest of another bundle", "digests of one bundle, members of another", "digests", _stale),
     Attack("other options", "the manifest gives coarser options than were proved", "settings", _options),
-    Attack("wrong height", "the manifest gives another logrows", "settings", lambda lab: lab.honest(WHOLE).with_manifest(logrows=10)),
+    Attack(
+        "wrong height",
+        "the manifest gives another logrows",
+        "settings",
+        lambda lab: lab.honest(WHOLE).with_manifest(logrows=10),
+    ),
     Attack("called a ceremony's", "a test-only SRS under the ceremony's digest", "srs", _ceremony),
-    Attack("record of failure", "the prover recorded that the proof does not verify", "record", lambda lab: lab.honest(WHOLE).with_manifest(verified=False)),
-    Attack("record of open wiring", "the prover recorded an unlinked circuit", "wiring", lambda lab: lab.honest(WHOLE).with_manifest(wiring=Wiring.UNLINKED)),
+    Attack(
+        "record of failure",
+        "the prover recorded that the proof does not verify",
+        "record",
+        lambda lab: lab.honest(WHOLE).with_manifest(verified=False),
+    ),
+    Attack(
+        "record of open wiring",
+        "the prover recorded an unlinked circuit",
+        "wiring",
+        lambda lab: lab.honest(WHOLE).with_manifest(wiring=Wiring.UNLINKED),
+    ),
 )

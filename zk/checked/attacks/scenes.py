@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from zk.types import Budget
 LATENT, CLASSES = 44, 3
 """A latent long enough that small integers solve an equation over the field (:mod:`zk.checked.attacks.lattice`)."""
 
+FACTORS, GROUP = 5, 8
 BUDGET = Budget(4 << 30, 60.0)
 NAMES = ("latent", "class"), ("image",)
 UPSCALED = 3
@@ -59,6 +61,23 @@ class RootGenerator(nn.Module):
         return found
 
 
+class ProductGenerator(nn.Module):
+    """Sums of products of five inputs: integers that go round the field if every input is as great as it may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(CLASSES, 4)
+
+    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
+        """Generate."""
+        groups = [latent[:, place * GROUP : (place + 1) * GROUP] for place in range(FACTORS)]
+        found = groups[0]
+        for group in groups[1:]:
+            found = found * group
+        rest = latent[:, FACTORS * GROUP :].sum(1, keepdim=True)
+        return found.sum(1, keepdim=True) + rest + F.relu(self.first(label)).sum(1, keepdim=True)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A network and the layout that it is proved in.
@@ -80,8 +99,10 @@ _OPTIONS = CheckedOptions(activation_bits=5, private_inputs=("latent",), logrows
 WHOLE = Scene("whole", _OPTIONS)
 CUT = Scene("cut in two", _OPTIONS, cut=UPSCALED)
 OPEN = Scene("public latent", CheckedOptions(activation_bits=5, logrows=9))
+BOUND = Scene("bound weights", dataclasses.replace(_OPTIONS, weights="bound"))
 COARSE = Scene("coarser", CheckedOptions(activation_bits=4, private_inputs=("latent",), logrows=9))
-ROOT = Scene("square root", dataclasses.replace(_OPTIONS, logrows=15), module=RootGenerator)
+PRODUCT = Scene("products", CheckedOptions(activation_bits=1, logrows=9), module=ProductGenerator)
+ROOT = Scene("square root", dataclasses.replace(_OPTIONS, logrows=12), module=RootGenerator)
 
 
 def write_network(scene: Scene, path: Path, *, seed: int = 0, swapped: bool = False) -> Path:
@@ -110,6 +131,15 @@ def write_module(module: nn.Module, path: Path) -> Path:
     """Export a network of a scene's inputs."""
     export_onnx(module.eval(), draw_inputs(0), path, *NAMES)
     return path
+
+
+def add_unread_table(source: Path, target: Path) -> Path:
+    """Copy a network with a ReLU behind its convolution before the last, which nothing reads."""
+    model = onnx.load(str(source))
+    read = [node.output[0] for node in model.graph.node if node.op_type == "Conv"][UPSCALED - 1]
+    model.graph.node.append(onnx.helper.make_node("Relu", [read], ["unread"], name="unread"))
+    onnx.save(model, str(target))
+    return target
 
 
 def draw_inputs(seed: int) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 
-from zk.checked.attacks.claims import false_result
+from zk.checked.attacks.claims import LAST, false_result
 from zk.checked.attacks.forgery import Forgery
 from zk.checked.attacks.lab import OTHER_SAMPLE, Attack, Lab
+from zk.checked.attacks.ranges import own_keys
 from zk.checked.attacks.scenes import CUT
+from zk.checked.attacks.weaker import silent_checks
 from zk.checked.transcript import Statement
-
-POINT_BYTES = 64
+from zk.checked.verify import POINT_BYTES
 
 
 def _replayed(index: int, lab: Lab) -> Forgery:
@@ -56,7 +57,7 @@ def _with_pasted(lab: Lab, *, asked: bool) -> Forgery:
 def _second_zero(lab: Lab) -> Forgery:
     """A false image in the second part alone, every vector of which is zero."""
     cheater = lab.cheater(CUT)
-    witness = false_result(cheater, 4, 1000)
+    witness = false_result(cheater, LAST, 1000)
     second = cheater.prove(witness, 1, asked=lambda asked: [0] * len(asked))
     return Forgery(cheater.system, (lab.honest(CUT).parts[0], second))
 
@@ -64,7 +65,7 @@ def _second_zero(lab: Lab) -> Forgery:
 def _second_garbage(lab: Lab) -> Forgery:
     """A false image in the second part alone; its proof is for nonzero checks, its bundle says zeros."""
     cheater = lab.cheater(CUT)
-    second = cheater.prove(false_result(cheater, 4, 1000), 1)
+    second = cheater.prove(false_result(cheater, LAST, 1000), 1)
     checks, *others = second.public_values
     zeros = dataclasses.replace(second, public_values=((0,) * len(checks), *others))
     return Forgery(cheater.system, (lab.honest(CUT).parts[0], zeros))
@@ -72,11 +73,8 @@ def _second_garbage(lab: Lab) -> Forgery:
 
 def _second_silent(lab: Lab) -> Forgery:
     """A false image in the second part alone, with a key whose checks are zero."""
-    from zk.checked.attacks.ranges import own_keys
-    from zk.checked.attacks.weaker import silent_checks
-
     cheater = lab.cheater(CUT)
-    second = cheater.prove(false_result(cheater, 4, 1000), 1, keys=own_keys(lab, CUT, silent_checks, 1))
+    second = cheater.prove(false_result(cheater, LAST, 1000), 1, keys=own_keys(lab, CUT, silent_checks, 1))
     return Forgery(cheater.system, (lab.honest(CUT).parts[0], second))
 
 
@@ -85,9 +83,20 @@ ATTACKS = (
     Attack("first part replayed", "the same the other way round", "boundaries", partial(_replayed, 0)),
     Attack("parts exchanged", "each part's proof in the other's place", "settings", _exchanged),
     Attack("last part alone", "an image without the part that reads the class", "model", _last_alone),
-    Attack("boundary pasted in", "second part replayed; its proof opens with the first one's boundary", "challenge", _pasted),
-    Attack("boundary pasted in, asked for", "the same, under the challenge of that boundary", "ezkl", _pasted_and_asked),
+    Attack(
+        "boundary pasted in",
+        "second part replayed; its proof opens with the first one's boundary",
+        "challenge",
+        _pasted,
+    ),
+    Attack(
+        "boundary pasted in, asked for", "the same, under the challenge of that boundary", "ezkl", _pasted_and_asked
+    ),
     Attack("zero challenge, second part", "false image; the second part's vectors are zero", "challenge", _second_zero),
-    Attack("false proof, second part", "false image; the second part's checks recorded as zero", "ezkl", _second_garbage),
-    Attack("silent checks, second part", "false image; a key of the second part without checks", "rebuild", _second_silent),
+    Attack(
+        "false proof, second part", "false image; the second part's checks recorded as zero", "ezkl", _second_garbage
+    ),
+    Attack(
+        "silent checks, second part", "false image; a key of the second part without checks", "rebuild", _second_silent
+    ),
 )
