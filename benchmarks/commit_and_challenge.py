@@ -16,14 +16,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
 
 from zk.checked.circuit import build_checked
@@ -100,20 +97,10 @@ def layer(path: Path) -> None:
     torch.onnx.export(module, (example,), str(path), input_names=["x"], opset_version=17, dynamo=False)
 
 
-def multiply_accumulates(path: Path) -> int:
-    """Count those of the convolutions and matrix products of a file with constant weights."""
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
-    shapes = {
-        slot.name: [size.dim_value for size in slot.type.tensor_type.shape.dim]
-        for slot in (*model.graph.value_info, *model.graph.output)
-    }
-    weights = {slot.name: numpy_helper.to_array(slot) for slot in model.graph.initializer}
-    total = 0
-    for node in model.graph.node:
-        if node.op_type in ("Conv", "Gemm"):
-            weight = weights[node.input[1]]
-            total += weight.size * math.prod(shapes[node.output[0]]) // weight.shape[0]
-    return total
+def multiply_accumulates(path: Path, folder: Path, budget: Budget) -> int:
+    """Count those of the products of a network."""
+    program = build_checked(path, CheckedOptions(), folder, budget=budget).program
+    return sum(claim.macs for claim in program.claims)
 
 
 def samples_of(path: Path, count: int) -> list[torch.Tensor]:
@@ -279,18 +266,18 @@ def main() -> None:
     random_generator(small, SMALL_WIDTHS)
     convolution = folder / "conv2d_k3_s1.onnx"
     layer(convolution)
-    generator: dict[str, Any] = {"macs": multiply_accumulates(network)}
+    generator: dict[str, Any] = {"macs": multiply_accumulates(network, folder, budget)}
     generator["checked"] = checked_row("checked", network, folder, budget, private=("latent",))
     generator["checked_bound"] = checked_row("bound", network, folder, budget, private=("latent",), weights="bound")
     generator["stock"] = direct_row("stock", network, network, folder, STOCK, budget)
     generator["direct"] = planned_direct(network, folder, budget, "direct")
     result: dict[str, Any] = {"generator": generator}
     result["small_generator"] = {
-        "macs": multiply_accumulates(small),
+        "macs": multiply_accumulates(small, folder, budget),
         "checked": checked_row("small-checked", small, folder, budget, private=("latent",)),
         "direct": planned_direct(small, folder, budget, "small-direct"),
     }
-    result["conv2d_k3_s1"] = {"macs": multiply_accumulates(convolution)} | checked_row(
+    result["conv2d_k3_s1"] = {"macs": multiply_accumulates(convolution, folder, budget)} | checked_row(
         "conv2d", convolution, folder, budget, private=("x",)
     )
     if options.attacks is not None:
