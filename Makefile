@@ -45,7 +45,7 @@ ui: $(READY)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port 5000 $(ARGS)
 
 attacks: $(READY)
-	$(BIN)/python benchmarks/attacks.py mlruns/attacks $(ARGS)
+	$(BIN)/python benchmarks/attacks.py mlruns/attacks.json $(ARGS)
 
 commit-and-challenge: $(READY)
 	$(BIN)/python benchmarks/commit_and_challenge.py mlruns/commit-and-challenge $(ARGS)
