@@ -88,7 +88,7 @@ class Circuits:
         patch.setattr(front_circuits, "load_generator", lambda folder: (int(folder.name), None))
         patch.setattr(front_circuits, "plan_generator", lambda number, *_: self._plan(number) or best)
         patch.setattr(front_circuits, "plan_findings", lambda _: ({"planned_rows": 9.0}, {"plan": "lowered"}))
-        patch.setattr(front_circuits, "planned_circuit", lambda *_: None)
+        patch.setattr(front_circuits, "simulator_of", lambda *_: None)
         patch.setattr(front_circuits, "circuit_scores", lambda number, *_, **__: of_circuit(number / 100))
 
     def _plan(self, number: int) -> None:
