@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -16,6 +16,8 @@ help:
 	@echo "make classifier  train and report the ZK classifier and the judge (ARGS=\"dataset=...\")"
 	@echo "make attacks     a cheating prover against the verifier of checked circuits, and with each check removed"
 	@echo "make commit-and-challenge  one generator direct, stock and checked, and a layer (half an hour)"
+	@echo "make bench-layers  four layers of the CNN layer benchmark, EZKL's defaults beside ours, with the page (minutes)"
+	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
 # torch first and alone: its pin keeps the resolver from any build with CUDA packages on a CPU machine.
@@ -49,6 +51,15 @@ attacks: $(READY)
 
 commit-and-challenge: $(READY)
 	$(BIN)/python benchmarks/commit_and_challenge.py mlruns/commit-and-challenge $(ARGS)
+
+bench-layers: $(READY)
+	$(BIN)/python -m search experiment=layer_benchmark study.name=layer-benchmark-small benchmark.scales=[7] \
+		benchmark.layers=[ReLU,Dense,Dense_Scaling_Small,CNN_Strided] benchmark.repeats=1 \
+		benchmark.memory_bytes=4294967296 $(ARGS)
+	$(BIN)/python -m zk.benchmark report mlruns/studies/layer-benchmark-small --out mlruns/layer-benchmark-small/page
+
+layer-benchmark: $(READY)
+	$(BIN)/python -m search experiment=layer_benchmark study.name=layer-benchmark-ours benchmark.variants=[ours] $(ARGS)
 
 classifier: $(READY)
 	$(BIN)/python -m evaluation.classifier $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
@@ -25,6 +26,7 @@ from search.errors import ConfigError, SearchError
 from search.files import write_text
 from search.finalists import proved_row
 from search.finish import file_results, print_results
+from search.layers.run import run_layers
 from search.objective import EvaluationSettings, known_metrics
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
@@ -80,6 +82,10 @@ def run(config: DictConfig) -> None:
     write_text(output / "config.yaml", resolved)
     write_text(output / "provenance.json", json.dumps(provenance, indent=2))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if config.get("benchmark") is not None:
+        opener = functools.partial(build_tracker, config)
+        run_layers(config, output, provenance, tracker=opener, cost_model=find_cost_model(config.cost_model))
+        return
     settings = build_settings(config)
     dataset: ImageDataset = instantiate(config.dataset)
     print(

@@ -11,10 +11,11 @@ PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
     {"search.__main__"},
     {"search.run"},
-    {"search.finish", "search.page"},
-    {"search.session"},
+    {"search.finish", "search.page", "search.layers.run"},
+    {"search.session", "search.layers.session"},
     {"search.finalists", "search.front_circuits"},
     {"search.settings"},
+    {"search.layers.cases", "search.layers.record", "search.layers.study"},
     {"search.observer", "search.proof_text", "search.report", "search.plots"},
     {"search.engine", "search.tracking", "search.front"},
     {"search.study"},
@@ -35,9 +36,11 @@ SOLE_IMPORTERS = {
         "search.front",
         "search.samplers",
         "search.experimental",
+        "search.layers.session",
+        "search.layers.study",
     },
-    "hydra": {"search.run", "evaluation.classifier.__main__"},
-    "omegaconf": {"search.run", "evaluation.classifier.__main__"},
+    "hydra": {"search.run", "search.layers.run", "evaluation.classifier.__main__"},
+    "omegaconf": {"search.run", "search.layers.run", "evaluation.classifier.__main__"},
 }
 
 

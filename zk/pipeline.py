@@ -16,7 +16,7 @@ from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.errors import OptionError
 from zk.export import run_onnx
 from zk.srs import SrsKind
-from zk.stages import StageFailed, StageRunner, write_json
+from zk.stages import ONCE, Repeats, StageFailed, StageRunner, write_json
 from zk.types import Budget, CircuitOptions, Outcome, StageResult, Wiring
 from zk.verify import load_proof, public_values, tamper_with_public_value, verify_proof
 
@@ -153,6 +153,8 @@ def prove_sample(
     keep_proving_key: bool = False,
     srs_kind: SrsKind = SrsKind.TEST_ONLY,
     reference: Path | None = None,
+    repeats: Repeats = ONCE,
+    private_values: int | None = None,
 ) -> ProofRun:
     """Prove one sample, verify it, audit the wiring, and try tampered copies.
 
@@ -171,6 +173,8 @@ def prove_sample(
         srs_kind: a local SRS for tests, or the public ceremony's (:mod:`zk.ceremony`).
         reference: the float model that outputs are compared with, where ``onnx_path`` is a form of it with constants
             rounded (:mod:`zk.deferral`); None compares with ``onnx_path``.
+        repeats: how often to prove, for its time; the last proof is kept.
+        private_values: how many values are private, for the audit; None leaves such a circuit unchecked.
 
     Raises:
         OptionError: ``inputs`` is empty or holds a value that is not finite.
@@ -182,8 +186,8 @@ def prove_sample(
     runner = StageRunner(workdir, options, budget, stage_budgets, threads)
     found: dict[str, Any] = {}
     try:
-        srs = _make_proof(runner, onnx_path, samples, (srs_dir, srs_kind), found)
-        _check_proof(runner, reference or onnx_path, samples[0], srs, found)
+        srs = _make_proof(runner, onnx_path, samples, (srs_dir, srs_kind), repeats, found)
+        _check_proof(runner, reference or onnx_path, samples[0], srs, private_values, found)
     except StageFailed:
         pass
     finally:
@@ -202,6 +206,7 @@ def _make_proof(
     onnx: Path,
     samples: list[list[NDArray[np.float64]]],
     srs_source: tuple[Path, SrsKind],
+    repeats: Repeats,
     found: dict[str, Any],
 ) -> Path:
     path = {name: runner.file(name) for name in ("vk.key", "pk.key", "witness.json", "proof.json", "input.json")}
@@ -232,7 +237,7 @@ def _make_proof(
     data = {"data": str(path["input.json"]), "compiled": compiled, "witness": witness, "vk": vk, "srs": srs}
     runner.run("witness", "zk.backend:gen_witness", data, path["witness.json"])
     proving = {"witness": witness, "compiled": compiled, "pk": pk, "proof": proof, "srs": srs}
-    runner.run("prove", "zk.backend:prove", proving, path["proof.json"])
+    runner.run_repeatedly(repeats, "prove", "zk.backend:prove", proving, path["proof.json"])
     return srs_file
 
 
@@ -241,6 +246,7 @@ def _check_proof(
     onnx: Path,
     sample: list[NDArray[np.float64]],
     srs: Path,
+    private_values: int | None,
     found: dict[str, Any],
 ) -> None:
     proof_path, settings_path, vk = runner.file("proof.json"), runner.file("settings.json"), runner.file("vk.key")
@@ -256,7 +262,8 @@ def _check_proof(
     found["verified"] = checked.accepted
     runner.record(checked.stage)
     _compare(runner, onnx, sample, proof, settings, found)
-    audit = {"pk": str(runner.file("pk.key")), "settings": str(settings_path), "vk": str(vk)}
+    audit: dict[str, Any] = {"pk": str(runner.file("pk.key")), "settings": str(settings_path), "vk": str(vk)}
+    audit |= {"private_values": private_values}
     report = runner.run("audit", "zk.audit:audit_to_json", audit)
     found |= {"wiring": Wiring(report["verdict"]), "wiring_reason": report["reason"]}
     _try_tampered(runner, proof_path, srs, found)

@@ -5,17 +5,41 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from zk.child import run_in_child
 from zk.circuit_cost import load_settings
 from zk.cost import choose_logrows
-from zk.errors import ZkError
+from zk.errors import OptionError, ZkError
 from zk.srs import publish_once, srs_path
 from zk.types import Budget, CircuitOptions, Outcome, StageResult
 
 _DRAFT_LOGROWS = 17
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How often to run a stage that is timed.
+
+    Attributes:
+        times: most runs.
+        below_seconds: a run of this wall clock or more is the last.
+
+    Raises:
+        OptionError: ``times`` is not positive.
+    """
+
+    times: int = 1
+    below_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise OptionError(f"times must be at least 1; got {self.times}")
+
+
+ONCE = Repeats()
 
 
 class StageFailed(ZkError):
@@ -86,6 +110,13 @@ class StageRunner:
         )
         self.record(run.result)
         return run.value
+
+    def run_repeatedly(self, repeats: Repeats, stage: str, target: str, kwargs: dict[str, Any], output: Path) -> None:
+        """Run a stage as often as ``repeats`` says, each run recorded; what the last one wrote stays."""
+        for _ in range(repeats.times):
+            self.run(stage, target, kwargs, output)
+            if self.results[-1].wall_seconds >= repeats.below_seconds:
+                break
 
     def settings(self, onnx: Path) -> dict[str, Any]:
         """Stage "settings": draft settings at the pinned scales, then the height chosen from them."""

@@ -50,7 +50,7 @@ class LayerRow:
         parts: number of circuits.
         rows: rows of all parts.
         compile_seconds: wall clock of compiling, all parts.
-        srs_seconds: the same of making the reference string; 0 where a cached one was used.
+        srs_seconds: the same of making the reference string of this height, at its first use; None if that is unknown.
         setup_seconds: the same of making keys.
         witness_seconds: the same of the witness, and of the commitments of a checked circuit.
         prove_seconds: mean wall clock of proving, all parts.
@@ -69,9 +69,10 @@ class LayerRow:
         mean_abs_error: mean distance.
         wiring: verdict of the audit: "linked", "unlinked" or "unchecked".
         wiring_reason: its reason.
-        float_accuracy: share of test images that the float network gets right; composite networks only.
-        circuit_accuracy: the same by the circuit's integers.
+        float_accuracy: share of the scored test images that the float network gets right; composite networks only.
+        circuit_accuracy: the same by the circuit's integers, on the same images.
         accuracy_images: how many test images these are of.
+        test_accuracy: the float network's share of the whole test set.
         predicted_prove_seconds: what the cost model had said before.
         predicted_peak_bytes: what it had said of the memory.
     """
@@ -116,6 +117,7 @@ class LayerRow:
     float_accuracy: float | None = None
     circuit_accuracy: float | None = None
     accuracy_images: int = 0
+    test_accuracy: float | None = None
     predicted_prove_seconds: float | None = None
     predicted_peak_bytes: int | None = None
 

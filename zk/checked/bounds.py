@@ -89,6 +89,8 @@ def _foreign_bound(step: Foreign, bounds: dict[str, int]) -> int:
     reaches = [bounds[value.name] for value in step.inputs]
     reals = [array for array in step.constants.values() if np.issubdtype(array.dtype, np.floating)]
     factors = [math.ceil(float(np.abs(array).max(initial=0.0))) for array in reals]
+    if kind == "Pow" and any(float(array.min()) < 0 for array in reals):
+        return 1 << FOREIGN_BITS  # a table, whose greatest entry is that of the least integer
     if (kind == "Pow" and factors) or kind == "ReduceProd":
         power = factors[0] if kind == "Pow" else size // step.output.size
         return int(max(reaches) ** min(power, HIGHEST_POWER))

@@ -26,6 +26,7 @@ from zk.checked.kinds import (
     repeated,
     round_constant,
 )
+from zk.checked.layernorm import layer_norm
 from zk.checked.maps import LinearMap
 from zk.checked.options import CheckedOptions
 from zk.checked.products import PRODUCTS, read_map
@@ -67,9 +68,12 @@ class _Compiler:
         bits = self._options.activation_bits
         inputs = tuple(Value(name, self._graph.shape(name), bits, 0) for name in self._graph.inputs)
         self._values |= {value.name: value for value in inputs}
+        levelled: dict[str, Value] = {}
         for node in self._graph.nodes:
             self._node(node)
-        outputs = tuple(self._record.level(self._values[name]) for name in self._graph.outputs)
+            for name in set(self._graph.outputs) & set(node.output):  # at once: a part may end behind its output
+                levelled[name] = self._record.level(self._values[name])
+        outputs = tuple(levelled.get(name) or self._record.level(self._values[name]) for name in self._graph.outputs)
         check_scales(self._record.steps, bits)
         return Program(self._options, inputs, tuple(self._record.steps), outputs)
 
@@ -89,6 +93,10 @@ class _Compiler:
             self._put(node, self._record.look_up(kind, inputs[0]))
         elif kind == "LeakyRelu":
             self._leaky(node, inputs[0])
+        elif kind == "LayerNormalization" and len(inputs) == 1 and node.input[0] not in constants:
+            given_out = only_put_out(self._graph, node.output[0])
+            found = layer_norm(node, inputs[0], constants, self._record, self._options, self._foreign_bits, given_out)
+            self._put(node, found)
         elif kind in MOVES or kind in SUMS:
             self._exact(node, inputs, constants)
         elif kind == "Mul" and (len(inputs) == 2 or len(constants) == 1):

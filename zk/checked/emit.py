@@ -151,8 +151,6 @@ class Emitter:
             if declared:
                 values = self._raised(values, declared, self._name("raised"))
             sums.append(self._sum(self.fresh(function, [values])))
-        for value in part.idle:
-            sums.append(self._sum(self.slice(layout.values[value.name], (1, value.size))))
         total = sums[0] if sums else self.asked(Layout.ZERO, (1, 1))
         for other in sums[1:]:
             total = self.fresh("Add", [total, other])

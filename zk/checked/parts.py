@@ -1,8 +1,9 @@
 """A program as one circuit or several: what each part computes, and the committed columns that tie them together.
 
 A cut is possible where nothing but claimed values (and the network's inputs) crosses it. These values get a column of
-their own, which the part that claims them writes and the parts behind read. Both proofs carry the commitment to it, and
-the verifier compares the two.
+their own, which the part that claims them writes and the parts behind read. The network's inputs get one column for
+each set of parts that read them; the first of these parts shows their range or gives them out. The proofs of all parts
+that hold a column carry the commitment to it, and the verifier compares these.
 """
 
 from __future__ import annotations
@@ -45,14 +46,13 @@ class Part:
         index: position among the parts.
         program: what it is a part of.
         steps: what it computes.
-        reads: columns that others write; the first part's is the network's input.
+        reads: columns of the network's inputs that it reads, then those that earlier parts write.
         writes: columns that later parts read.
         claimed: the column of its own claims; its values are the results, then the remainders.
-        public_inputs: inputs of the network that it gives out.
-        outputs: outputs of the network that it gives out.
-        ranged: values of the columns that it reads whose range it shows.
-        idle: inputs of the network that its columns hold and nothing in it reads. They are added to what is given out
-            times 0: the audit counts a cell that nothing reads as open.
+        public_inputs: inputs of the network that it gives out: those that no earlier part reads.
+        outputs: outputs of the network that it gives out: those that it computes.
+        ranged: values of the columns that it reads whose range it shows: private inputs that no earlier part reads, and
+            what earlier parts claim.
     """
 
     index: int
@@ -64,7 +64,6 @@ class Part:
     public_inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     ranged: tuple[Value, ...]
-    idle: tuple[Value, ...]
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -92,37 +91,43 @@ def split_program(program: Program, cuts: Sequence[int] = ()) -> tuple[Part, ...
     if sorted(set(bounds)) != bounds:
         raise CheckedError(f"cuts must rise from 1 to {len(program.steps) - 1}; got {list(cuts)}")
     salt = program.options.salt if program.options.private_inputs else 0
-    given = Column(GIVEN, program.inputs, salt)
+    given = _given(program, bounds, salt)
     written = _crossing(program, bounds, salt)
     parts = []
-    for index in range(len(bounds) - 1):
-        steps = program.steps[bounds[index] : bounds[index + 1]]
-        last = index == len(bounds) - 2
-        made = {step.output.name for step in steps}
-        outputs = tuple(value for value in program.outputs if value.name in made)
+    for index, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        steps = program.steps[start:stop]
         needed = {value.name for step in steps for value in inputs_of(step)}
-        needed |= {value.name for value in program.outputs} if last else set()
-        reads = [column for column in written[:index] if needed & {value.name for value in column.values}]
-        held = {value.name for column in (given, *written[:index]) for value in column.values}
-        outputs += tuple(v for v in program.outputs if last and v.name in held and v.name not in made)
-        if index == 0 or needed & {value.name for value in program.inputs}:
-            reads.insert(0, given)
+        reads = [column for readers, column in given if index in readers]
+        owned = [column for readers, column in given if index == min(readers)]
+        reads += [column for column in written[:index] if needed & {value.name for value in column.values}]
         writes = [column for column in written[index : index + 1] if column.values]
-        idle = tuple(value for value in program.inputs if index and given in reads and value.name not in needed)
-        parts.append(_part(program, index, tuple(steps), tuple(reads), tuple(writes), outputs, idle, salt))
+        parts.append(_part(program, index, steps, reads, writes, owned, salt))
     return tuple(parts)
 
 
 def possible_cuts(program: Program) -> tuple[int, ...]:
     """Steps in front of which a program can be cut so that a claim is left on either side."""
     found = []
+    inputs = {value.name for value in program.inputs}
+    outputs = {value.name for value in program.outputs}
     for place in range(1, len(program.steps)):
-        crossing = _live(program, place)
-        claimed = {step.output.name for step in program.steps[:place] if isinstance(step, Claim)}
-        inputs = {value.name for value in program.inputs}
-        worth_it = any(isinstance(step, Claim) for step in program.steps[place:])
-        outputs = {value.name for value in program.outputs}
-        if worth_it and crossing and crossing <= claimed | inputs and not outputs & claimed:
+        before, step = program.steps[:place], program.steps[place]
+        crossing = _live(program, place) - inputs
+        worth_it = all(any(isinstance(s, Claim) for s in side) for side in (before, program.steps[place:]))
+        # outputs are raised right behind their claims: cut between the two, a later part would read the claim for that
+        parted = isinstance(step, Raise) and step.output.name in outputs
+        if worth_it and not parted and crossing <= set(_shareable(before)):
+            found.append(place)
+    return tuple(found)
+
+
+def separate_cuts(program: Program) -> tuple[int, ...]:
+    """All cuts that nothing but the network's inputs crosses, a claim in every part."""
+    found: list[int] = []
+    inputs = {value.name for value in program.inputs}
+    for place in possible_cuts(program):
+        fresh = program.steps[found[-1] if found else 0 : place]
+        if _live(program, place) <= inputs and any(isinstance(step, Claim) for step in fresh):
             found.append(place)
     return tuple(found)
 
@@ -171,13 +176,30 @@ def inputs_of(step: Step) -> tuple[Value, ...]:
     return step.inputs
 
 
+def _given(program: Program, bounds: list[int], salt: int) -> list[tuple[frozenset[int], Column]]:
+    """Columns of the network's inputs, each with the parts that read it; an input that none reads is the first's."""
+    groups: dict[frozenset[int], list[Value]] = {}
+    needed = [
+        {value.name for step in program.steps[start:stop] for value in inputs_of(step)}
+        for start, stop in itertools.pairwise(bounds)
+    ]
+    for value in program.inputs:
+        readers = frozenset(index for index, names in enumerate(needed) if value.name in names)
+        groups.setdefault(readers or frozenset({0}), []).append(value)
+    names = [GIVEN] if len(groups) == 1 else [f"{GIVEN}_{number}" for number in range(len(groups))]
+    return [
+        (readers, Column(name, tuple(values), salt))
+        for name, (readers, values) in zip(names, groups.items(), strict=True)
+    ]
+
+
 def _crossing(program: Program, bounds: list[int], salt: int) -> list[Column]:
     """The column that each cut adds: claimed values that cross it and are in no earlier column."""
     columns: list[Column] = []
     inputs = {value.name for value in program.inputs}
     held: set[str] = set()
     for number, place in enumerate(bounds[1:-1], 1):
-        claimed = {step.output.name: step.output for step in program.steps[:place] if isinstance(step, Claim)}
+        claimed = _shareable(program.steps[:place])
         crossing = _live(program, place) - inputs
         if not crossing <= set(claimed):
             raise CheckedError(
@@ -190,21 +212,24 @@ def _crossing(program: Program, bounds: list[int], salt: int) -> list[Column]:
     return columns
 
 
+def _shareable(steps: Sequence[Step]) -> dict[str, Value]:
+    """Claimed values that another part can show the range of: not those whose range only the verifier sees."""
+    return {step.output.name: step.output for step in steps if isinstance(step, Claim) and step.in_range != "output"}
+
+
 def _live(program: Program, place: int) -> set[str]:
     """Names of values that exist before a step and are read from it on."""
     before = {step.output.name for step in program.steps[:place]} | {value.name for value in program.inputs}
-    after = {value.name for step in program.steps[place:] for value in inputs_of(step)}
-    return before & (after | {value.name for value in program.outputs})
+    return before & {value.name for step in program.steps[place:] for value in inputs_of(step)}
 
 
 def _part(
     program: Program,
     index: int,
     steps: tuple[Step, ...],
-    reads: tuple[Column, ...],
-    writes: tuple[Column, ...],
-    outputs: tuple[Value, ...],
-    idle: tuple[Value, ...],
+    reads: Sequence[Column],
+    writes: Sequence[Column],
+    owned: Sequence[Column],
     salt: int,
 ) -> Part:
     claims = [step for step in steps if isinstance(step, Claim)]
@@ -215,22 +240,18 @@ def _part(
         raise CheckedError(
             f"every circuit must claim a product, since EZKL commits to no empty column; number {index} claims none"
         )
-    private = {value.name for value in program.inputs if value not in program.public_inputs}
-    ranged = [
-        value
-        for column in reads
-        for value in column.values
-        if (column.name != GIVEN or index == 0) and (column.name != GIVEN or value.name in private)
-    ]
+    made = {step.output.name for step in steps}
+    inputs = {value.name for value in program.inputs}
+    first_read = {value.name for column in owned for value in column.values}
+    secret = first_read - {value.name for value in program.public_inputs}
     return Part(
         index=index,
         program=program,
         steps=steps,
-        reads=reads,
-        writes=writes,
+        reads=tuple(reads),
+        writes=tuple(writes),
         claimed=Column("claim", (*results, *rests), salt),
-        public_inputs=program.public_inputs if index == 0 else (),
-        outputs=outputs,
-        ranged=tuple(ranged),
-        idle=idle,
+        public_inputs=tuple(value for value in program.public_inputs if value.name in first_read),
+        outputs=tuple(value for value in program.outputs if value.name in made),
+        ranged=tuple(v for column in reads for v in column.values if v.name not in inputs or v.name in secret),
     )

@@ -57,6 +57,8 @@ def plan_checked(
     budget: Budget,
     logrows: int | None = None,
     model: CostModel | None = None,
+    least_bits: int = 1,
+    pinned: bool = False,
 ) -> CheckedPlan:
     """Find the layout with the least predicted proving time that fulfils ``goal``.
 
@@ -70,6 +72,8 @@ def plan_checked(
         budget: limits of each call of EZKL.
         logrows: the height to keep; None compares a few.
         model: predicts time and memory; None is the shipped one.
+        least_bits: activations are at least at scale ``2**least_bits``, where ``logrows`` leaves the choice.
+        pinned: activations are at that very scale, however much finer the tables would let them be.
 
     Raises:
         LoweringError: the model cannot be read or rewritten.
@@ -78,11 +82,11 @@ def plan_checked(
     rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
     limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
-    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, logrows, budget, model)
+    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, logrows, budget, model, least_bits, pinned)
     for parts in range(2, min(limit, MAX_PARTS) + 1):
         if plan.best is not None or base.cuts:
             break
-        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, logrows, budget, model)
+        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
     return plan
 
 
@@ -96,6 +100,8 @@ def _plan_parts(
     logrows: int | None,
     budget: Budget,
     model: CostModel | None,
+    least_bits: int,
+    pinned: bool,
 ) -> CheckedPlan:
     """Compare heights and columns for one number of parts."""
     if parts > 1:
@@ -103,11 +109,13 @@ def _plan_parts(
         weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
         base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
     reach = _reach(onnx_path, rows, workdir, base, budget) * goal.range_margin
-    heights = _heights(onnx_path, workdir, base, logrows, budget)
+    heights = _heights(onnx_path, workdir, base, logrows, budget, logrows_for(reach, least_bits))
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
         scaled = scales_for(reach, logrows, base)
+        if pinned:
+            scaled = dataclasses.replace(scaled, activation_bits=min(least_bits, scaled.activation_bits))
         report = reports.setdefault(
             (scaled.logrows, scaled.activation_bits), _fidelity(onnx_path, rows, workdir, scaled, budget)
         )
@@ -129,6 +137,11 @@ def _plan_parts(
         foreign=build_checked(onnx_path, chosen, workdir, budget=budget).program.foreign,
         source=onnx_path,
     )
+
+
+def logrows_for(reach: float, activation_bits: int) -> int:
+    """Least height whose tables hold a reach (a real number, margin included) at so many fractional bits."""
+    return max(activation_bits + 1 + max(0, math.ceil(math.log2(max(reach, 2.0**-8) * 1.001))), activation_bits + 3)
 
 
 def scales_for(reach: float, logrows: int, base: CheckedOptions) -> CheckedOptions:
@@ -232,11 +245,18 @@ def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[
     return tuple(costs)
 
 
-def _heights(onnx_path: Path, workdir: Path, base: CheckedOptions, logrows: int | None, budget: Budget) -> list[int]:
-    """The asked height, or a few from the least at which the columns fit."""
+def _heights(
+    onnx_path: Path,
+    workdir: Path,
+    base: CheckedOptions,
+    logrows: int | None,
+    budget: Budget,
+    lowest: int = LEAST_LOGROWS,
+) -> list[int]:
+    """The asked height, or a few from the least at which the columns fit; none below ``lowest``."""
     if logrows is not None:
         return [logrows]
-    least = max(least_logrows(build_checked(onnx_path, base, workdir, budget=budget)), LEAST_LOGROWS)
+    least = max(least_logrows(build_checked(onnx_path, base, workdir, budget=budget)), LEAST_LOGROWS, lowest)
     return list(range(least, least + HEIGHTS))
 
 
@@ -257,15 +277,16 @@ def _fidelity(
     onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
 ) -> FidelityReport:
     circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    bits = circuit.program.outputs[0].bits
     wanted, found = [], []
     for row in rows:
         try:
             run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values)
         except ZkError:
             continue  # outside the tables by the margin's choice; the sampler counts these
-        wanted.append(run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row))[0].ravel())
-        found.append(run.outputs[0].double().flatten() / 2.0**bits)
+        expected = run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row))
+        wanted.append(np.concatenate([tensor.ravel() for tensor in expected]))
+        outputs = zip(circuit.program.outputs, run.outputs, strict=True)
+        found.append(torch.cat([tensor.double().flatten() / 2.0**value.bits for value, tensor in outputs]))
     if not found:
         raise CheckedError("no sample stays inside the tables; give a margin or more table bits")
     return fidelity_report(torch.from_numpy(np.stack(wanted)).double(), torch.stack(found))

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from zk.checked.columns import committed_values, draw_salt, fill_columns
 from zk.checked.evaluate import Run, quantise, run_program
 from zk.checked.foreign import circuit_options
 from zk.checked.height import chosen_logrows
+from zk.checked.keys import KeyShelf, key_shelf
 from zk.checked.rows import with_rows
 from zk.checked.statement import part_statement
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.field import int_to_felt
 from zk.srs import SrsKind, srs_path
-from zk.stages import StageFailed, StageRunner, write_json
+from zk.stages import ONCE, Repeats, StageFailed, StageRunner, write_json
 from zk.types import Budget, Outcome, StageResult, Wiring
 from zk.verify import load_proof
 
@@ -100,6 +102,7 @@ class Proving:
         threads: worker threads of EZKL; None leaves it to EZKL.
         keep_proving_key: leave the keys in the folders.
         parallel: how many parts to prove at once; each may use the whole budget.
+        repeats: how often to prove, for its time; the last proof is kept.
     """
 
     workdir: Path
@@ -110,13 +113,14 @@ class Proving:
     threads: int | None = None
     keep_proving_key: bool = False
     parallel: int = 1
+    repeats: Repeats = ONCE
 
 
 def make_proofs(circuit: CheckedCircuit, inputs: Sequence[Tensor], proving: Proving) -> CheckedProof:
     """Prove every part for one input.
 
     A folder that holds a finished proof of the same columns is not proved again, so a run that was killed goes on where
-    it was.
+    it was. Parts of equal circuits share one key, unless they are proved at once.
 
     Args:
         circuit: from :func:`zk.checked.circuit.build_checked`.
@@ -139,16 +143,20 @@ def make_proofs(circuit: CheckedCircuit, inputs: Sequence[Tensor], proving: Prov
         return CheckedProof((), logrows, run, tuple(srs.results))
     failed = threading.Event()
 
-    def prove(part: PartCircuit) -> PartProof | None:
+    def prove(shelf: KeyShelf, part: PartCircuit) -> PartProof | None:
         if failed.is_set():
             return None
-        made = _prove_part(circuit, part, fill_columns(part.part, values, salt), run, logrows, proving)
+        made = _prove_part(circuit, part, fill_columns(part.part, values, salt), run, shelf, proving)
         if not made.complete:
             failed.set()
         return made
 
-    with ThreadPoolExecutor(max_workers=proving.parallel) as pool:
-        found = [made for made in pool.map(prove, circuit.parts) if made is not None]
+    sharing = proving.parallel == 1
+    with (
+        key_shelf(circuit.parts, proving.workdir / "keys", sharing=sharing) as shelf,
+        ThreadPoolExecutor(max_workers=proving.parallel) as pool,
+    ):
+        found = [made for made in pool.map(partial(prove, shelf), circuit.parts) if made is not None]
     return CheckedProof(tuple(found), logrows, run, tuple(srs.results))
 
 
@@ -168,7 +176,7 @@ def _prove_part(
     part: PartCircuit,
     columns: list[list[int]],
     run: Run,
-    logrows: int,
+    shelf: KeyShelf,
     proving: Proving,
 ) -> PartProof:
     folder = proving.workdir / f"part-{part.part.index}"
@@ -177,7 +185,7 @@ def _prove_part(
     found: dict[str, Any] = {}
     try:
         if not _resumed(runner, columns, found):
-            _stages(circuit, part, columns, run, runner, proving, found)
+            _stages(circuit, part, columns, run, shelf, runner, proving, found)
             _remember(runner, columns, found)
     except StageFailed:
         pass
@@ -194,6 +202,7 @@ def _stages(
     part: PartCircuit,
     columns: list[list[int]],
     run: Run,
+    shelf: KeyShelf,
     runner: StageRunner,
     proving: Proving,
     found: dict[str, Any],
@@ -210,8 +219,7 @@ def _stages(
     found["cost"] = circuit_cost(settings)
     compiled = str(runner.compile(onnx))
     srs = str(srs_path(proving.srs_dir, circuit.program.options.logrows, proving.srs_kind))
-    keys = {"compiled": compiled, "vk": path["vk.key"], "pk": path["pk.key"], "srs": srs}
-    runner.run("setup", "zk.backend:setup", keys, file["vk.key"], file["pk.key"])
+    shelf.setup(part, settings, runner, compiled, srs)
     found |= {"vk_bytes": file["vk.key"].stat().st_size, "pk_bytes": file["pk.key"].stat().st_size}
 
     felts = [[int_to_felt(value) for value in column] for column in columns]
@@ -228,7 +236,7 @@ def _stages(
     runner.run("witness", "zk.backend:gen_witness", {**data, "vk": path["vk.key"], "srs": srs}, file["witness.json"])
     _check_witness(part, runner, file["witness.json"], run)
     made = {"witness": path["witness.json"], "compiled": compiled, "pk": path["pk.key"], "proof": path["proof.json"]}
-    runner.run("prove", "zk.backend:prove", {**made, "srs": srs}, file["proof.json"])
+    runner.run_repeatedly(proving.repeats, "prove", "zk.backend:prove", {**made, "srs": srs}, file["proof.json"])
     proof = load_proof(file["proof.json"])
     found |= {
         "proof_bytes": len(proof["proof"]),
@@ -270,14 +278,8 @@ def _remember(runner: StageRunner, columns: list[list[int]], found: Mapping[str,
     record = {
         "columns": _digest(columns),
         "stages": [
-            [
-                stage.stage,
-                stage.wall_seconds,
-                stage.peak_rss_bytes,
-                list(map(list, stage.output_bytes)),
-                stage.work_seconds,
-            ]
-            for stage in runner.results
+            [made.stage, made.wall_seconds, made.peak_rss_bytes, list(map(list, made.output_bytes)), made.work_seconds]
+            for made in runner.results
         ],
         **{
             name: found[name] for name in ("wiring_reason", "pk_bytes", "vk_bytes", "proof_bytes", "public_value_bytes")

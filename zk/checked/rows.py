@@ -31,7 +31,6 @@ def part_rows(part: Part, layout: Layout, foreign_rows: ForeignRows) -> int:
     ranged += [claims[claim.index].result.size for claim in part.claims if claim.in_range == "lookup"]
     public = sum(value.size for value in (*part.public_inputs, *part.outputs))
     total += sum(2 * math.ceil(size / inner) for size in ranged) + len(ranged) + 2
-    total += sum(math.ceil(value.size / inner) + 1 for value in part.idle)
     return total + math.ceil((public + len(part.claims) + 1) / inner) + SPARE_ROWS
 
 

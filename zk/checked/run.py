@@ -40,7 +40,7 @@ class CheckedRun:
         wiring: linked only if every part is.
         wiring_reason: that of the first part that is not, else of all.
         tamper_reasons: how each copy was rejected.
-        fidelity: error of the first output against the float network; None before a proof exists.
+        fidelity: error of all outputs against the float network; None before a proof exists.
     """
 
     proof: CheckedProof
@@ -82,7 +82,7 @@ class CheckedRun:
                 worse.outcome,
                 known.wall_seconds + stage.wall_seconds,
                 max(known.peak_rss_bytes, stage.peak_rss_bytes),
-                worse.message,
+                "" if worse.ok else worse.message,
                 (*known.output_bytes, *stage.output_bytes),
                 known.work_seconds + stage.work_seconds,
             )
@@ -238,8 +238,9 @@ def _try_tampered(
 
 
 def _fidelity(onnx_path: Path, circuit: CheckedCircuit, proof: CheckedProof, inputs: Sequence[Tensor]) -> Fidelity:
-    expected = run_onnx(onnx_path, tuple(tensor.numpy().astype(np.float32) for tensor in inputs))[0].ravel()
-    output = proof.run.outputs[0].double().flatten().numpy() / 2.0 ** circuit.program.outputs[0].bits
-    difference = np.abs(output - expected.astype(np.float64))
+    expected = run_onnx(onnx_path, tuple(tensor.numpy().astype(np.float32) for tensor in inputs))
+    outputs = zip(circuit.program.outputs, proof.run.outputs, strict=True)
+    output = np.concatenate([tensor.double().flatten().numpy() / 2.0**value.bits for value, tensor in outputs])
+    difference = np.abs(output - np.concatenate([tensor.ravel() for tensor in expected]).astype(np.float64))
     half_step = 0.5 / 2.0**circuit.program.options.activation_bits
     return Fidelity(tuple(output.tolist()), float(difference.max()), float(difference.mean()), half_step)

@@ -1,0 +1,1 @@
+"""The benchmark of CNN layers as a study: a fixed grid, a record in MLflow, a page."""

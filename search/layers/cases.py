@@ -1,0 +1,135 @@
+"""From the name of an experiment to the network and the inputs that are proved."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.composites import (
+    CompositeKind,
+    CompositeRecipe,
+    CompositeSpec,
+    TrainedComposite,
+    cifar10_recipe,
+    digits_recipe,
+    load_or_train_composite,
+)
+from gan.data import ImageDataset
+from search.errors import ConfigError
+from zk.benchmark.case import Case, Trained
+from zk.benchmark.experiments import COMPOSITE, Experiment
+from zk.benchmark.layers import build_layer, draw_inputs
+
+KINDS: dict[str, CompositeKind] = {
+    "CNN_ReLU": "relu",
+    "CNN_Poly": "poly",
+    "CNN_Mixed": "mixed",
+    "CNN_Strided": "strided",
+}
+
+SMALL_DATASET = 10_000
+"""Training images below which the digits' recipe is used."""
+
+
+@dataclass(frozen=True)
+class CaseSettings:
+    """What networks and inputs are made from.
+
+    Attributes:
+        seed: of weights, inputs and training.
+        inputs: how many inputs ranges are taken from.
+        scored_images: test images that a circuit's accuracy is taken on.
+        recipe: trains the composites; None takes the one for the dataset's size.
+        cache_folder: keeps them.
+        device: trains them.
+    """
+
+    seed: int
+    inputs: int
+    scored_images: int
+    recipe: CompositeRecipe | None
+    cache_folder: str
+    device: str
+
+
+class CaseBuilder:
+    """Makes cases; composites are trained at their first use and kept.
+
+    Args:
+        settings: what from.
+        dataset: loads the images; called only if a composite is asked for.
+        say: takes a line of progress.
+    """
+
+    def __init__(
+        self, settings: CaseSettings, dataset: Callable[[], ImageDataset], say: Callable[[str], None] = print
+    ) -> None:
+        self._settings = settings
+        self._say = say
+        self._dataset = functools.cache(dataset)
+        self._composites: dict[str, TrainedComposite] = {}
+
+    def case(self, experiment: Experiment, scale_bits: int) -> Case:
+        """Make the case of an experiment at a scale."""
+        if experiment.kind == COMPOSITE:
+            return self._composite_case(experiment, scale_bits)
+        assert experiment.layer is not None
+        settings = self._settings
+        inputs = draw_inputs(experiment.layer.input_shape, settings.inputs, settings.seed)
+        module = build_layer(experiment.layer, settings.seed)
+        return Case(experiment.name, experiment.category, scale_bits, module, inputs)
+
+    def _composite_case(self, experiment: Experiment, scale_bits: int) -> Case:
+        trained = self.composite(experiment.network)
+        test = self._dataset().test
+        settings, batch = self._settings, experiment.batch
+        order = torch.randperm(len(test), generator=torch.Generator().manual_seed(settings.seed))
+        wanted = settings.inputs * batch
+        if len(order) < max(wanted, settings.scored_images):
+            raise ConfigError(
+                f"the dataset must have {max(wanted, settings.scored_images)} test images; it has {len(order)}"
+            )
+        inputs = as_inputs(test.images[order[:wanted]]).reshape(settings.inputs, batch, *test.images.shape[1:])
+        known = None
+        if batch == 1:
+            scored = order[: settings.scored_images]
+            known = Trained(trained.accuracy, as_inputs(test.images[scored]), test.labels[scored])
+        return Case(experiment.name, experiment.category, scale_bits, trained.module, inputs, known)
+
+    def composite(self, network: str) -> TrainedComposite:
+        """Train a composite, or take it from the cache."""
+        if network not in self._composites:
+            settings, dataset = self._settings, self._dataset()
+            self._composites[network] = load_or_train_composite(
+                spec=CompositeSpec(KINDS[network], dataset.image_size, dataset.num_classes),
+                recipe=settings.recipe or default_recipe(KINDS[network], dataset),
+                dataset=dataset,
+                seed=settings.seed,
+                device=settings.device,
+                cache_dir=settings.cache_folder,
+            )
+            found = self._composites[network]
+            self._say(
+                f"{network}: {found.accuracy:.1%} of {found.test_images:,} real test images of {dataset.name}, trained "
+                f"in {found.train_seconds:.0f} s"
+            )
+        return self._composites[network]
+
+
+def default_recipe(kind: CompositeKind, dataset: ImageDataset) -> CompositeRecipe:
+    """Choose the recipe for a dataset's size."""
+    return cifar10_recipe(kind) if len(dataset.train) >= SMALL_DATASET else digits_recipe()
+
+
+def as_inputs(images: Tensor) -> Tensor:
+    """Bring uint8 images to the networks' range, [-1, 1]."""
+    return images.float() / 127.5 - 1.0
+
+
+def categories(experiments: Mapping[str, Experiment]) -> dict[str, str]:
+    """Category of each experiment, by name."""
+    return {name: found.category for name, found in experiments.items()}

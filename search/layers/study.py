@@ -1,0 +1,103 @@
+"""The benchmark's Optuna study: a grid without repetition, resumed at the first cell that has no row."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import Trial, TrialState
+
+from search.errors import StudyError
+from search.layers.points import Point
+from zk.benchmark.row import LayerRow, RowOutcome
+
+POINT = "point"
+ROW = "row"
+PROVED = "proved"
+
+
+def known_rows(study: optuna.Study) -> dict[str, LayerRow]:
+    """The newest row of each cell, by the cell's label."""
+    found = {}
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        if ROW in trial.user_attrs:
+            found[str(trial.params[POINT])] = LayerRow.from_json(json.loads(trial.user_attrs[ROW]))
+    return found
+
+
+def close_left_over(study: optuna.Study) -> int:
+    """End as failed the trials that a killed session left running; their cells have no row and are run again."""
+    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in left:
+        study.tell(trial.number, state=TrialState.FAIL)
+    return len(left)
+
+
+def open_points(study: optuna.Study, points: Sequence[Point], again: Sequence[str]) -> tuple[Point, ...]:
+    """Cells without a row, and those whose row ended in a way that ``again`` names."""
+    rows = known_rows(study)
+    return tuple(
+        point for point in points if point.label not in rows or str(rows[point.label].outcome) in again
+    )  # fmt: skip
+
+
+def run_grid(
+    study: optuna.Study,
+    points: Sequence[Point],
+    measure: Callable[[Trial, Point], LayerRow],
+    *,
+    grid: Sequence[Point],
+    workers: int,
+    seed: int,
+) -> None:
+    """Measure every one of ``points`` once, by Optuna's grid sampler.
+
+    Args:
+        study: two directions: seconds of proving and greatest memory, both minimised.
+        points: cells to measure now.
+        measure: gives a cell's row; called from ``workers`` threads.
+        grid: all cells that the study may ever hold.
+        workers: cells at once.
+        seed: of the grid's order.
+    """
+    if not points:
+        return
+    by_label = {point.label: point for point in points}
+    labels = tuple(point.label for point in grid)
+    _check_choices(study, labels)
+
+    taken, lock = set[str](), threading.Lock()
+
+    def objective(trial: Trial) -> tuple[float, float]:
+        point = by_label[trial.suggest_categorical(POINT, labels)]
+        with lock:
+            if point.label in taken:
+                raise optuna.TrialPruned(f"{point.label} is measured by another trial")
+            taken.add(point.label)
+        row = measure(trial, point)
+        trial.set_user_attr(ROW, json.dumps(row.to_json(), sort_keys=True))
+        trial.set_user_attr("outcome", str(row.outcome))
+        trial.set_constraint(PROVED, 0.0 if row.outcome is RowOutcome.PROVED else 1.0)
+        if not row.measured or row.prove_seconds is None or row.peak_rss_bytes is None:
+            raise optuna.TrialPruned(f"{row.outcome}: {row.message}")
+        return row.prove_seconds, float(row.peak_rss_bytes)
+
+    while left := [label for label in by_label if label not in taken]:
+        # Threads may draw the same cell at once, hence the loop. The sampler takes failed trials of an equal grid for
+        # visited, hence the session's number, which makes each grid its own.
+        session = len(study.get_trials(deepcopy=False))
+        study.sampler = optuna.samplers.GridSampler({POINT: left, "session": [session]}, seed=seed)
+        study.optimize(objective, n_trials=len(left), n_jobs=min(workers, len(left)))
+
+
+def _check_choices(study: optuna.Study, labels: tuple[str, ...]) -> None:
+    """Optuna wants the same choices in every trial of a study."""
+    for trial in study.get_trials(deepcopy=False):
+        found = trial.distributions.get(POINT)
+        if isinstance(found, CategoricalDistribution) and tuple(found.choices) != labels:
+            raise StudyError(
+                f"study {study.study_name} was made with another list of experiments; choose another study.name"
+            )

@@ -1,0 +1,171 @@
+"""The second column: the planner's checked circuit, its input secret, its network and its output public."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zk.benchmark.case import INPUT, Case, Draft, Limits
+from zk.benchmark.figures import UNKNOWN, ended_badly, prediction_figures, stage_figures
+from zk.benchmark.row import LayerRow, RowOutcome
+from zk.benchmark.srs_times import srs_seconds
+from zk.checked.circuit import CheckedCircuit, build_checked
+from zk.checked.options import CheckedOptions
+from zk.checked.plan import CheckedCandidate
+from zk.checked.planner import plan_checked
+from zk.checked.prove import Proving
+from zk.checked.run import CheckedRun, prove_checked
+from zk.checked.simulate import CheckedSimulator
+from zk.checked.tiles import tile_convolution, tile_cuts
+from zk.cost_model import CostModel
+from zk.errors import ZkError
+from zk.plan import PlanGoal
+from zk.stages import Repeats
+from zk.types import Budget
+
+STATEMENT = "input private and committed, parameters public, output public"
+RANGE_MARGIN = 1.5
+"""How far integers may reach beyond the samples'; their greatest is about four deviations of a normal input."""
+
+BAND_ELEMENTS = 1 << 18
+"""A convolution whose output has more elements is proved in bands of rows, each a circuit of its own."""
+
+MEAN_ERROR = 1e9
+"""The scale is given, so the error is what it gives: it is reported, not bounded."""
+
+
+def draft_ours(case: Case, folder: Path, srs: Path, limits: Limits, model: CostModel | None) -> Draft:
+    """Plan a network's checked circuit; nothing is proved yet."""
+    started = time.monotonic()
+    budget = Budget(limits.draft_bytes, limits.draft_seconds)
+    try:
+        network = _network(case, folder, budget)
+        chosen, why = _chosen(case, network, folder / "plan", limits, budget, model)
+    except ZkError as refusal:
+        return Draft(case.row("ours", outcome=RowOutcome.REFUSED, message=str(refusal), statement=STATEMENT))
+    finally:
+        shutil.rmtree(folder / "plan", ignore_errors=True)
+    cost = max(chosen.costs, key=lambda found: found.columns)
+    row = case.row(
+        "ours",
+        outcome=RowOutcome.PREDICTED,
+        message=why,
+        statement=STATEMENT,
+        activation_bits=chosen.options.activation_bits,
+        rows=chosen.rows,
+        logrows=chosen.options.logrows,
+        inner_columns=chosen.options.num_inner_cols,
+        columns=cost.columns,
+        parts=len(chosen.costs),
+        public_value_bytes=32 * sum(found.public_values for found in chosen.costs),
+        **prediction_figures(chosen.predicted),
+    )
+    if why:
+        return Draft(row)
+
+    def prove() -> LayerRow:
+        circuit = build_checked(network.onnx, chosen.options, folder / "circuit", budget=budget)
+        proving = Proving(
+            folder / "proof",
+            srs,
+            Budget(limits.memory_bytes, limits.stage_seconds),
+            repeats=Repeats(limits.repeats, limits.repeat_below_seconds),
+        )
+        run = prove_checked(network.onnx, circuit, tuple(found[0] for found in network.inputs), proving)
+        figures = _figures(run) | _scored(case, circuit)
+        figures |= {"srs_seconds": srs_seconds(srs, chosen.options.logrows, run.stages)}
+        for name in ("proof", "circuit"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        total = time.monotonic() - started
+        return dataclasses.replace(row, **{**UNKNOWN, **figures, "total_seconds": total})
+
+    return Draft(row, chosen.predicted_peak_bytes, prove)
+
+
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """What is proved: the network, or for a convolution of a tall output the bands of it.
+
+    Attributes:
+        onnx: the graph.
+        inputs: for each of its inputs a tensor [N, ...].
+        names: of its inputs, all private.
+        cuts: where it is cut into circuits; none leaves that to the planner.
+    """
+
+    onnx: Path
+    inputs: tuple[Tensor, ...]
+    names: tuple[str, ...]
+    cuts: tuple[int, ...] = ()
+
+
+def _network(case: Case, folder: Path, budget: Budget) -> _Network:
+    onnx = case.export(folder)
+    elements = case.module(case.sample).numel()
+    if elements <= BAND_ELEMENTS or not isinstance(case.module, nn.Conv2d):
+        return _Network(onnx, (case.inputs,), (INPUT,))
+    tiled = folder / "tiled.onnx"
+    tiling = tile_convolution(onnx, tiled, math.ceil(elements / BAND_ELEMENTS))
+    names = tuple(rows.name for rows in tiling.piece_rows)
+    pieces = [tiling.pieces(sample) for sample in case.inputs]
+    inputs = tuple(torch.stack(column) for column in zip(*pieces, strict=True))
+    program = build_checked(tiled, CheckedOptions(private_inputs=names), folder / "cut", budget=budget).program
+    return _Network(tiled, inputs, names, tile_cuts(program))
+
+
+def _chosen(
+    case: Case, network: _Network, folder: Path, limits: Limits, budget: Budget, model: CostModel | None
+) -> tuple[CheckedCandidate, str]:
+    """The fastest candidate that fits, or else the smallest and why it does not."""
+    plan = plan_checked(
+        network.onnx,
+        network.inputs,
+        folder,
+        goal=PlanGoal(memory_bytes=limits.memory_bytes, mean_abs_error=MEAN_ERROR, range_margin=RANGE_MARGIN),
+        base=CheckedOptions(private_inputs=network.names, cuts=network.cuts),
+        budget=budget,
+        model=model,
+        least_bits=case.scale_bits,
+        pinned=limits.pinned,
+    )
+    if plan.best is not None:
+        return plan.best, ""
+    return min(plan.candidates, key=lambda found: found.predicted_peak_bytes), plan.reasons
+
+
+def _figures(run: CheckedRun) -> dict[str, Any]:
+    bad = ended_badly(run.stages)
+    sound = run.counts_as_proved
+    checks = [stage for stage in run.stages if stage.stage in ("verify", "tamper")]
+    figures: dict[str, Any] = stage_figures([part.stages for part in run.proof.parts], [*run.proof.shared, *checks])
+    figures |= {
+        "outcome": bad[0] if bad else (RowOutcome.PROVED if sound else RowOutcome.VERIFIED_ONLY),
+        "message": bad[1] if bad else ("" if sound else f"wiring {run.wiring}: {run.wiring_reason}"),
+        "wiring": str(run.wiring),
+        "wiring_reason": run.wiring_reason,
+    }
+    for name in ("pk_bytes", "vk_bytes", "proof_bytes", "public_value_bytes"):
+        figures[name] = sum(getattr(part, name) for part in run.proof.parts) or None
+    files = [part.folder / "proof.json" for part in run.proof.parts]
+    figures["proof_file_bytes"] = sum(path.stat().st_size for path in files if path.exists()) or None
+    if run.fidelity is not None:
+        figures |= {"max_abs_error": run.fidelity.max_abs_error, "mean_abs_error": run.fidelity.mean_abs_error}
+    return figures
+
+
+def _scored(case: Case, circuit: CheckedCircuit) -> dict[str, Any]:
+    """Accuracy of the circuit's integers on test images, whose proofs would show the same; empty for a layer."""
+    if case.trained is None:
+        return {}
+    images, labels = case.trained.images, case.trained.labels
+    found = CheckedSimulator(circuit).run([images.unsqueeze(1)])
+    right = (found.outputs[0].argmax(1) == labels) & found.in_range  # what no table holds cannot be proved
+    return {"circuit_accuracy": float(right.double().mean())}
