@@ -12,7 +12,6 @@ repeated. About an hour on two slow cores for all of them, minutes for the small
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -24,7 +23,8 @@ from torch import nn
 from gan.generators import build_generator
 from gan.generators import fold_batchnorm as fold_generator
 from gan.spec import GeneratorSpec
-from zk.circuit_cost import circuit_cost, load_settings
+from zk.benchmark.stock import calibrated_options, stock_options
+from zk.circuit_cost import circuit_cost
 from zk.cost import predict_peak_bytes, predict_prove_seconds
 from zk.export import export_onnx
 from zk.pipeline import ProofRun, prove_sample
@@ -34,12 +34,7 @@ from zk.stages import StageFailed, StageRunner, write_json
 from zk.types import Budget, CircuitOptions
 
 SAMPLES = 16
-STOCK = CircuitOptions(
-    param_visibility="private",
-    disable_freivalds=False,
-    ignore_range_check_inputs_outputs=False,
-    lookup_range=(-32768, 32768),
-)
+SCALE_BITS = 7
 LAYER = (1, 1, 64, 64)
 IMAGE = (1, 32, 64, 64)
 
@@ -91,33 +86,6 @@ def draw_inputs(shapes: tuple[tuple[int, ...], ...], seed: int) -> tuple[torch.T
     drawn = [torch.randn(shapes[0], generator=generator)]
     drawn += [torch.eye(shape[1])[seed % shape[1]].reshape(shape) for shape in shapes[1:]]
     return tuple(drawn)
-
-
-def stock_options(onnx: Path, inputs: tuple[torch.Tensor, ...], folder: Path, budget: Budget) -> CircuitOptions:
-    """Stock options at the height, the multiplier and the lookup range that EZKL's own calibration chooses."""
-    runner = StageRunner(folder, STOCK, budget)
-    runner.settings(onnx)
-    data = runner.file("input.json")
-    write_json(data, {"input_data": [tensor.flatten().tolist() for tensor in inputs]})
-    kwargs = {
-        "data": str(data),
-        "onnx": str(onnx),
-        "settings": str(runner.file("settings.json")),
-        "scale_bits": STOCK.input_scale_bits,
-        "rebase_multipliers": [1, 10],  # what calibrate_settings tries unless it is told otherwise
-        "margin": STOCK.lookup_safety_margin,
-        "max_logrows": 26,
-    }
-    runner.run("calibrate", "zk.backend:calibrate", kwargs)
-    args = load_settings(runner.file("settings.json"))["run_args"]
-    low, high = args["lookup_range"]  # 0, 0 where nothing is looked up
-    return dataclasses.replace(
-        STOCK,
-        logrows=int(args["logrows"]),
-        max_logrows=26,
-        scale_rebase_multiplier=int(args["scale_rebase_multiplier"]),
-        lookup_range=(min(low, -1), max(high, 1)),
-    )
 
 
 def measure(
@@ -191,7 +159,8 @@ def compare(name: str, folder: Path, budget: Budget) -> dict[str, Any]:
     print(format_plan(plan), flush=True)
     row: dict[str, Any] = {"model": name}
     try:
-        stock = measure(onnx, inputs, folder / "stock", stock_options(onnx, inputs, folder / "s", budget), budget)
+        options = calibrated_options(onnx, list(inputs), folder / "s", stock_options(SCALE_BITS), budget)
+        stock = measure(onnx, inputs, folder / "stock", options, budget)
     except StageFailed as failure:
         stock = {"outcome": str(failure)}
     ours: dict[str, Any] = {"outcome": "no layout fulfils the goal"}

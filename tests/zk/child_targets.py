@@ -45,3 +45,7 @@ def die(*, number: int) -> None:
 def abort_as_rust_does() -> None:
     os.write(2, b"memory allocation of 123456789 bytes failed\n")
     os.kill(os.getpid(), signal.SIGABRT)
+
+
+def touch(*, path: str) -> None:
+    Path(path).touch()

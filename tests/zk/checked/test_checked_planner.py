@@ -11,7 +11,7 @@ from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
 from zk.checked.options import CheckedOptions
 from zk.checked.plan import CheckedPlan, format_checked_plan
-from zk.checked.planner import cheaper_directly, cheapest_layout, plan_checked, scales_for
+from zk.checked.planner import cheaper_directly, cheapest_layout, logrows_for, plan_checked, scales_for
 from zk.cost_cli import main as cost_main
 from zk.export import export_onnx
 from zk.plan import PlanGoal
@@ -71,6 +71,26 @@ def test_activations_get_the_finest_scale_that_fits() -> None:
     assert scales_for(4.1, 12, BASE).activation_bits == 8
     with pytest.raises(CheckedError, match="raise logrows"):
         scales_for(5000.0, 12, BASE)
+
+
+@pytest.mark.parametrize("reach", [0.01, 0.9, 1.0, 4.1, 63.0, 64.0])
+@pytest.mark.parametrize("bits", [5, 7, 10])
+def test_the_least_height_for_a_scale_is_the_least(reach: float, bits: int) -> None:
+    logrows = logrows_for(reach, bits)
+    assert scales_for(reach, logrows, BASE).activation_bits >= bits
+    if logrows > bits + 3:  # the options' own limit
+        assert scales_for(reach, logrows - 1, BASE).activation_bits < bits
+
+
+def test_activations_are_as_fine_as_asked(network: Path, samples: list[torch.Tensor]) -> None:
+    goal = PlanGoal(memory_bytes=2**34, mean_abs_error=9.0)
+    for pinned in (False, True):
+        plan = plan_checked(
+            network, samples, network.parent, goal=goal, base=BASE, budget=BUDGET, least_bits=9, pinned=pinned
+        )
+        found = {candidate.options.activation_bits for candidate in plan.candidates}
+        assert min(found) >= 9
+        assert (found == {9}) is pinned
 
 
 def test_a_product_that_skips_its_input_is_cheaper_directly(tmp_path: Path) -> None:
