@@ -31,7 +31,7 @@ def report(arguments: Sequence[str]) -> int:
     """Write the analysis of measured rows and print the paths of its files."""
     parser = argparse.ArgumentParser(prog="python -m zk.benchmark report", description=report.__doc__)
     parser.add_argument(
-        "folder", type=Path, help="has rows.json, and may have scaling, precision, future and machine.json"
+        "folder", type=Path, help="has rows.json and machine.json; layer-scaling and so on may lie beside it"
     )
     parser.add_argument("--out", type=Path, default=DEFAULT_STEM, help="path of the report, without ending")
     given = parser.parse_args(arguments)

@@ -71,6 +71,9 @@ class Benchmark:
 def load_benchmark(folder: Path) -> Benchmark:
     """Read ``rows.json`` and, where they are there, ``scaling``, ``precision``, ``future`` and ``machine.json``.
 
+    The three studies beside the grid are also looked for where ``python -m search`` leaves them: in the folder next to
+    this one, ``layer-scaling/rows.json`` and so on.
+
     Raises:
         ArtifactError: ``rows.json`` is missing, a file is not of its kind, or a row is there twice.
     """
@@ -82,11 +85,16 @@ def load_benchmark(folder: Path) -> Benchmark:
         raise ArtifactError(f"{machine_file} must hold an object; found {type(machine).__name__}; write it again")
     return Benchmark(
         rows=_read_rows(folder / "rows.json"),
-        scaling=_read_rows(folder / "scaling.json"),
-        precision=_read_rows(folder / "precision.json"),
-        future=_read_rows(folder / "future.json"),
+        scaling=_read_rows(_study_file(folder, "scaling")),
+        precision=_read_rows(_study_file(folder, "precision")),
+        future=_read_rows(_study_file(folder, "future")),
         machine=machine,
     )
+
+
+def _study_file(folder: Path, study: str) -> Path:
+    own = folder / f"{study}.json"
+    return own if own.exists() else folder.parent / f"layer-{study}" / "rows.json"
 
 
 def pair_rows(rows: Sequence[LayerRow]) -> tuple[Pair, ...]:
