@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zk.checked.bound import check_bindable
 from zk.checked.errors import CheckedError
 from zk.checked.kinds import (
+    LARGEST_SCALE,
     MOVES,
     SUMS,
     TABLES,
@@ -37,6 +38,10 @@ from zk.lowering.graph import attributes_of
 
 MIN_WEIGHT_BITS = 6
 """Where an input's scale would leave its product's weights fewer bits, it is divided down first."""
+
+UNDIVIDED_WEIGHT_BITS = 15
+"""Weights of a product that is given out undivided have at least so many bits: no table bounds it, and they cost
+nothing, as they are in the verifier's vectors only."""
 
 
 def compile_program(graph: Graph, options: CheckedOptions, foreign_bits: ForeignScales) -> Program:
@@ -118,18 +123,22 @@ class _Compiler:
         if len(inputs) != 1:
             self._foreign(node, inputs, constants)
             return
-        value = self._record.divide_down(inputs[0], options.activation_bits + max(options.logrows - MIN_WEIGHT_BITS, 0))
         divided = not only_put_out(self._graph, node.output[0])
+        bits, logrows = options.activation_bits, options.logrows
+        weight_bits = logrows if divided else max(logrows, UNDIVIDED_WEIGHT_BITS)
+        value = self._record.divide_down(inputs[0], bits + max(weight_bits - MIN_WEIGHT_BITS, 0))
         # divided by the tables' length, a product has the activations' scale; undivided, a power of two
-        factor = float(options.divisor if divided else 1 << (options.logrows - 1)) * 2.0**options.activation_bits
+        scale = bits
+        if not divided:
+            scale = max(bits + logrows - 1, min(value.bits + UNDIVIDED_WEIGHT_BITS, LARGEST_SCALE * bits))
+        factor = options.divisor * 2.0**bits if divided else 2.0**scale
         found = read_map(node, self._graph, value.shape, constants, factor / 2.0**value.bits, factor)
         if found is None:
             self._foreign(node, inputs, constants)
             return
         if options.weights == "bound":
             check_bindable(node.name, found)
-        bits = options.activation_bits if divided else options.activation_bits + options.logrows - 1
-        self._claim(node, found, (value,), bits, divided, 1)
+        self._claim(node, found, (value,), scale, divided, 1)
 
     def _claim(
         self,

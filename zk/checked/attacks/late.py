@@ -131,7 +131,8 @@ def _weights(lab: Lab) -> Forgery:
     changed[:UNKNOWNS] += as_tensor(found, (UNKNOWNS,))
     module = draw_network(WHOLE)
     options = cheater.system.circuit.program.options
-    module.last.weight.data = changed.reshape(kernel.shape).float() / 2.0 ** (options.logrows - 1)
+    weight_bits = claim.output.bits - claim.inputs[0].bits
+    module.last.weight.data = changed.reshape(kernel.shape).float() / 2.0**weight_bits
     folder = lab.place("network")
     folder.mkdir(parents=True)
     path = write_module(module, folder / "network.onnx")
