@@ -16,6 +16,8 @@ from zk.checked.errors import CheckedError
 from zk.checked.program import Claim, Exact, Foreign, Lookup, Program, Raise, Step, Times, Value
 
 GIVEN = "given"
+OPENINGS = 3
+"""Points at most at which a proof opens a committed column."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _given(program: Program, bounds: list[int], salt: int) -> list[tuple[frozens
         groups.setdefault(readers or frozenset({0}), []).append(value)
     names = [GIVEN] if len(groups) == 1 else [f"{GIVEN}_{number}" for number in range(len(groups))]
     return [
-        (readers, Column(name, tuple(values), salt))
+        (readers, Column(name, tuple(values), _salt_for(salt, len(readers))))
         for name, (readers, values) in zip(names, groups.items(), strict=True)
     ]
 
@@ -208,8 +210,18 @@ def _crossing(program: Program, bounds: list[int], salt: int) -> list[Column]:
             )
         new = tuple(claimed[name] for name in claimed if name in crossing - held)
         held |= {value.name for value in new}
-        columns.append(Column(f"boundary_{number}", new, salt))
+        names = {value.name for value in new}
+        readers = sum(
+            any(names & {value.name for value in inputs_of(step)} for step in program.steps[start:stop])
+            for start, stop in itertools.pairwise(bounds[number:])
+        )
+        columns.append(Column(f"boundary_{number}", new, _salt_for(salt, 1 + readers)))
     return columns
+
+
+def _salt_for(salt: int, holders: int) -> int:
+    """Salt of a column that so many parts hold: each proof opens it, and one element more than openings hides it."""
+    return max(salt, OPENINGS * holders + 1) if salt else 0
 
 
 def _shareable(steps: Sequence[Step]) -> dict[str, Value]:
