@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -21,10 +22,12 @@ from search.layers.study import close_left_over, known_rows, open_points, run_gr
 from zk.benchmark.admission import MemoryGate
 from zk.benchmark.case import Draft, Limits
 from zk.benchmark.experiments import Experiment
+from zk.benchmark.figures import UNKNOWN
 from zk.benchmark.ours import draft_ours
-from zk.benchmark.row import LayerRow
+from zk.benchmark.row import LayerRow, RowOutcome
 from zk.benchmark.stock import draft_stock
 from zk.cost_model import CostModel
+from zk.errors import ZkError
 
 DRAFTS = {"stock": draft_stock, "ours": draft_ours}
 ROWS = "rows.json"
@@ -120,7 +123,10 @@ def _measure(
     if draft.prove is None or draft.need_bytes is None:
         return draft.row
     with gate.hold(draft.need_bytes):
-        return draft.prove()
+        try:
+            return draft.prove()
+        except ZkError as refusal:
+            return dataclasses.replace(draft.row, **{**UNKNOWN, "outcome": RowOutcome.REFUSED, "message": str(refusal)})
 
 
 def in_order(rows: dict[str, LayerRow], experiments: Sequence[str]) -> list[LayerRow]:

@@ -56,7 +56,10 @@ class LayerRow:
         prove_seconds: mean wall clock of proving, all parts.
         prove_seconds_std: sample standard deviation over the repeats; None for fewer than two.
         prove_repeats: how often it was proved.
-        verify_seconds: wall clock of verifying, all parts.
+        verify_seconds: wall clock of EZKL's verification, all parts.
+        bundle_verify_seconds: wall clock of the whole verification of the bundle in this project's verifier, key given:
+            reading it, compiling the network, drafting settings, computing the challenge and its commitment, EZKL's.
+        bundle_bytes: size of the bundle: proofs, settings, keys, public values.
         total_seconds: wall clock of the whole experiment, planning, repeats and tampering included.
         peak_rss_bytes: greatest peak of any stage's process.
         stage_peaks: peak of each stage's process in bytes, by its name.
@@ -102,6 +105,8 @@ class LayerRow:
     prove_seconds_std: float | None = None
     prove_repeats: int = 0
     verify_seconds: float | None = None
+    bundle_verify_seconds: float | None = None
+    bundle_bytes: int | None = None
     total_seconds: float | None = None
     peak_rss_bytes: int | None = None
     stage_peaks: Mapping[str, int] = field(default_factory=dict)

@@ -44,6 +44,11 @@ def test_ours_is_proved_measured_and_scored(tmp_path: Path) -> None:
     assert row.peak_rss_bytes == max(row.stage_peaks.values())
     assert row.public_value_bytes == 32 * (4 + 2)  # the output, one check, one range check
     assert row.srs_seconds is not None
+    assert row.verify_seconds is not None
+    assert row.bundle_verify_seconds is not None
+    assert row.bundle_verify_seconds > row.verify_seconds
+    assert row.bundle_bytes is not None
+    assert row.bundle_bytes > row.proof_bytes
     assert LayerRow.from_json(row.to_json()) == row
     assert not (tmp_path / "work" / "proof").exists()
 

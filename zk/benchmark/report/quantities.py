@@ -55,6 +55,7 @@ PROVE = Quantity(
     lambda figures: figures.prove_seconds,
 )
 VERIFY = Quantity("verify s", lambda row: row.verify_seconds, published=lambda figures: figures.verify_seconds)
+BUNDLE_VERIFY = Quantity("whole verification s", lambda row: row.bundle_verify_seconds)
 PEAK = Quantity("peak GiB", lambda row: row.peak_rss_bytes, lambda row: row.predicted_peak_bytes, unit=GIB)
 KEY = Quantity("proving key GiB", lambda row: row.pk_bytes, published=lambda figures: figures.pk_bytes, unit=GIB)
 PROOF = Quantity("proof bytes", lambda row: row.proof_bytes)
