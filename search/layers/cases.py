@@ -41,7 +41,8 @@ class CaseSettings:
 
     Attributes:
         seed: of weights, inputs and training.
-        inputs: how many inputs ranges are taken from.
+        inputs: how many inputs a layer's ranges are taken from.
+        composite_inputs: how many a composite's are.
         scored_images: test images that a circuit's accuracy is taken on.
         recipe: trains the composites; None takes the one for the dataset's size.
         cache_folder: keeps them.
@@ -50,6 +51,7 @@ class CaseSettings:
 
     seed: int
     inputs: int
+    composite_inputs: int
     scored_images: int
     recipe: CompositeRecipe | None
     cache_folder: str
@@ -88,12 +90,13 @@ class CaseBuilder:
         test = self._dataset().test
         settings, batch = self._settings, experiment.batch
         order = torch.randperm(len(test), generator=torch.Generator().manual_seed(settings.seed))
-        wanted = settings.inputs * batch
+        count = max(1, settings.composite_inputs // batch)
+        wanted = count * batch
         if len(order) < max(wanted, settings.scored_images):
             raise ConfigError(
                 f"the dataset must have {max(wanted, settings.scored_images)} test images; it has {len(order)}"
             )
-        inputs = as_inputs(test.images[order[:wanted]]).reshape(settings.inputs, batch, *test.images.shape[1:])
+        inputs = as_inputs(test.images[order[:wanted]]).reshape(count, batch, *test.images.shape[1:])
         known = None
         if batch == 1:
             scored = order[: settings.scored_images]

@@ -62,6 +62,7 @@ def run_layers(
     case_settings = CaseSettings(
         seed=config.study.seed,
         inputs=config.benchmark.inputs,
+        composite_inputs=config.benchmark.composite_inputs,
         scored_images=config.benchmark.scored_images,
         recipe=None if config.benchmark.recipe is None else instantiate(config.benchmark.recipe),
         cache_folder=f"{config.cache_folder}/composites",

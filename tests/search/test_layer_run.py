@@ -18,8 +18,8 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "experiment=layer_benchmark", "dataset=digits", "dataset.image_size=8", "dataset.max_train=300",
-    "dataset.max_test=60", "benchmark.scored_images=20", "benchmark.layers=[CNN_Strided,Dense_Scaling_Small]",
-    "benchmark.scales=[6]", "benchmark.repeats=2",
+    "dataset.max_test=60", "benchmark.scored_images=20", "benchmark.composite_inputs=8", "benchmark.scales=[6]",
+    "benchmark.layers=[CNN_Strided,Dense_Scaling_Small]", "benchmark.repeats=2",
 )  # fmt: skip
 
 

@@ -108,12 +108,16 @@ def _plan_parts(
         program = build_checked(onnx_path, base, workdir, budget=budget).program
         weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
         base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
-    reach = _reach(onnx_path, rows, workdir, base, budget) * goal.range_margin
+    probe = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
+    reach = _reach(onnx_path, rows, workdir, probe, budget) * goal.range_margin
     heights = _heights(onnx_path, workdir, base, logrows, budget, logrows_for(reach, least_bits))
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
         scaled = scales_for(reach, logrows, base)
+        # at other scales than the probe's, other values are divided and looked up
+        asked = _reach(onnx_path, rows, workdir, scaled, budget) * goal.range_margin
+        scaled = scales_for(max(asked, reach), logrows, base)
         if pinned:
             scaled = dataclasses.replace(scaled, activation_bits=min(least_bits, scaled.activation_bits))
         report = reports.setdefault(
@@ -121,6 +125,8 @@ def _plan_parts(
         )
         error = report.mean_abs_error
         broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
+        if scaled.activation_bits < least_bits:
+            broken = f"tables leave activations {scaled.activation_bits} bits, below {least_bits}"
         found += [
             draft_candidate(
                 onnx_path, workdir, dataclasses.replace(scaled, num_inner_cols=inner), goal, broken, budget, model
@@ -261,16 +267,15 @@ def _heights(
 
 
 def _reach(
-    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, base: CheckedOptions, budget: Budget
+    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
 ) -> float:
     """Greatest magnitude, as a real number, that a table is asked for on the samples."""
-    options = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
     circuit = build_checked(onnx_path, options, workdir, budget=budget)
     greatest = 0
     for row in rows:
         run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values, within_tables=False)
         greatest = max(greatest, -run.looked_up[0], run.looked_up[1])
-    return greatest / 2.0**PROBE_ACTIVATION_BITS
+    return greatest / 2.0**options.activation_bits
 
 
 def _fidelity(

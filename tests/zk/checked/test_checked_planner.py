@@ -9,6 +9,7 @@ from torch import nn
 from zk.checked.attribution import attribute_checked
 from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
+from zk.checked.evaluate import quantise, run_program
 from zk.checked.options import CheckedOptions
 from zk.checked.plan import CheckedPlan, format_checked_plan
 from zk.checked.planner import cheaper_directly, cheapest_layout, logrows_for, plan_checked, scales_for
@@ -91,6 +92,29 @@ def test_activations_are_as_fine_as_asked(network: Path, samples: list[torch.Ten
         found = {candidate.options.activation_bits for candidate in plan.candidates}
         assert min(found) >= 9
         assert (found == {9}) is pinned
+
+
+class Square(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * x
+
+
+def test_tables_hold_what_only_the_chosen_scales_divide(tmp_path: Path) -> None:
+    """Squares reach further than anything that the probe's scales look up."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), Square(), nn.AvgPool2d(2), nn.Conv2d(3, 4, 3, padding=1), Square(),
+        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3),
+    )  # fmt: skip
+    inputs = 3 * torch.randn(6, 1, 1, 8, 8)
+    path = export_onnx(module.eval(), (inputs[0],), tmp_path / "n.onnx", ("x",), ("y",), tolerance=1e-2).path
+    goal = PlanGoal(memory_bytes=2**34, mean_abs_error=1e9, range_margin=1.0)
+    plan = plan_checked(path, [inputs], tmp_path, goal=goal, base=CheckedOptions(private_inputs=("x",)), budget=BUDGET)
+    assert plan.best is not None
+    for candidate in plan.candidates:
+        circuit = build_checked(path, candidate.options, tmp_path, budget=BUDGET)
+        for row in inputs:
+            run_program(circuit.program, quantise(circuit.program, (row,)), circuit.foreign.values)
 
 
 def test_a_product_that_skips_its_input_is_cheaper_directly(tmp_path: Path) -> None:
