@@ -15,7 +15,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from evaluation.classifier import build_classifier, build_judge
 from gan.discriminators import DiscriminatorSpec
+from search.layers.run import build_settings as build_benchmark_settings
 from search.run import build_settings
+from zk.cost import shipped_cost_model
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 GROUPS = ("dataset", "search_space", "training", "sampler", "objectives", "circuit", "classifier", "judge")
@@ -91,3 +93,11 @@ def test_full_epochs_reach_the_published_budget() -> None:
         for full in ("false", "true")
     )
     assert (short, full) == (1530, 23460)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("layer_")])
+def test_every_benchmark_builds_its_settings(name: str) -> None:
+    settings = build_benchmark_settings(composed(f"experiment={name}"), shipped_cost_model())
+    assert settings.points
+    assert {point.experiment for point in settings.points} <= set(settings.experiments)
+    assert settings.limits.memory_bytes >= settings.limits.draft_bytes

@@ -29,6 +29,13 @@ def layer(*shape: int) -> nn.LayerNorm:
     return found
 
 
+def linear(into: int, out: int) -> nn.Linear:
+    """A layer whose weights do not depend on what was drawn before."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Linear(into, out)
+
+
 def drawn(*shape: int, size: float = 1.0) -> Tensor:
     return size * torch.randn(shape, generator=torch.Generator().manual_seed(5))
 
@@ -44,13 +51,13 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], dict[str, object]]] = {
     "no group of squares": (layer(7), (1, 5, 7), {}),
     "more elements than a table": (layer(96), (1, 96), {"logrows": 6, "activation_bits": 2}),
     "two, between products": (
-        nn.Sequential(nn.Linear(8, 6), layer(6), nn.Linear(6, 6), layer(6), nn.ReLU(), nn.Linear(6, 3)), (1, 8), {}),
-    "bound weights": (nn.Sequential(nn.Linear(8, 6), layer(6), nn.Linear(6, 3)), (1, 8), {"weights": "bound"}),
+        nn.Sequential(linear(8, 6), layer(6), linear(6, 6), layer(6), nn.ReLU(), linear(6, 3)), (1, 8), {}),
+    "bound weights": (nn.Sequential(linear(8, 6), layer(6), linear(6, 3)), (1, 8), {"weights": "bound"}),
     "residual, of a table": (
         Net(lambda net, x: x + net.get_submodule("norm")(torch.relu(x)), norm=layer(8)), (1, 8), {}),
     "of a squashed value": (
         Net(lambda net, x: net.get_submodule("norm")(torch.tanh(net.get_submodule("a")(x))),
-            a=nn.Linear(8, 6), norm=layer(6)), (1, 8), {}),
+            a=linear(8, 6), norm=layer(6)), (1, 8), {}),
 }  # fmt: skip
 
 
