@@ -43,7 +43,7 @@ class CaseSettings:
         seed: of weights, inputs and training.
         inputs: how many inputs a layer's ranges are taken from.
         composite_inputs: how many a composite's are.
-        scored_images: test images that a circuit's accuracy is taken on.
+        scored_images: test images that a circuit's accuracy is taken on; all, where there are fewer.
         recipe: trains the composites; None takes the one for the dataset's size.
         cache_folder: keeps them.
         device: trains them.
@@ -92,9 +92,9 @@ class CaseBuilder:
         order = torch.randperm(len(test), generator=torch.Generator().manual_seed(settings.seed))
         count = max(1, settings.composite_inputs // batch)
         wanted = count * batch
-        if len(order) < max(wanted, settings.scored_images):
+        if len(order) < wanted:
             raise ConfigError(
-                f"the dataset must have {max(wanted, settings.scored_images)} test images; it has {len(order)}"
+                f"the dataset must have {wanted} test images; it has {len(order)}; lower benchmark.composite_inputs"
             )
         inputs = as_inputs(test.images[order[:wanted]]).reshape(count, batch, *test.images.shape[1:])
         known = None
