@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from evaluation.composites import (
     CompositeKind,
@@ -18,6 +17,7 @@ from evaluation.composites import (
     digits_recipe,
     load_or_train_composite,
 )
+from evaluation.sampling import dequantize
 from gan.data import ImageDataset
 from search.errors import ConfigError
 from zk.benchmark.case import Case, Trained
@@ -96,11 +96,11 @@ class CaseBuilder:
             raise ConfigError(
                 f"the dataset must have {wanted} test images; it has {len(order)}; lower benchmark.composite_inputs"
             )
-        inputs = as_inputs(test.images[order[:wanted]]).reshape(count, batch, *test.images.shape[1:])
+        inputs = dequantize(test.images[order[:wanted]]).reshape(count, batch, *test.images.shape[1:])
         known = None
         if batch == 1:
             scored = order[: settings.scored_images]
-            known = Trained(trained.accuracy, as_inputs(test.images[scored]), test.labels[scored])
+            known = Trained(trained.accuracy, dequantize(test.images[scored]), test.labels[scored])
         return Case(experiment.name, experiment.category, scale_bits, trained.module, inputs, known)
 
     def composite(self, network: str) -> TrainedComposite:
@@ -126,11 +126,6 @@ class CaseBuilder:
 def default_recipe(kind: CompositeKind, dataset: ImageDataset) -> CompositeRecipe:
     """Choose the recipe for a dataset's size."""
     return cifar10_recipe(kind) if len(dataset.train) >= SMALL_DATASET else digits_recipe()
-
-
-def as_inputs(images: Tensor) -> Tensor:
-    """Bring uint8 images to the networks' range, [-1, 1]."""
-    return images.float() / 127.5 - 1.0
 
 
 def categories(experiments: Mapping[str, Experiment]) -> dict[str, str]:

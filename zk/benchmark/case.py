@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,12 @@ class Case:
         tensors = [*self.module.parameters(), *self.module.buffers()]
         return sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
 
+    @functools.cached_property
+    def output_elements(self) -> int:
+        """Elements of the output."""
+        with torch.no_grad():
+            return int(self.module(self.sample).numel())
+
     def export(self, folder: Path) -> Path:
         """Write the network as ``folder/model.onnx``.
 
@@ -81,11 +87,10 @@ class Case:
             return self._row(variant, fields)
 
     def _row(self, variant: str, fields: Mapping[str, object]) -> LayerRow:
-        output = self.module(self.sample)
         sizes: dict[str, object] = {
             "macs": multiply_accumulates(self.module, (self.sample,)),
             "input_elements": self.sample.numel(),
-            "output_elements": math.prod(output.shape),
+            "output_elements": self.output_elements,
             "parameters": sum(tensor.numel() for tensor in self.module.parameters()),
         }
         if self.trained is not None:

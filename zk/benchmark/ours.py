@@ -120,23 +120,23 @@ def _fastest(
 ) -> tuple[_Network, CheckedCandidate, str]:
     """The network as it is, or with its input in two digits, whichever is predicted to be proved faster."""
     found = []
-    for network in (_network(case, folder, budget), *_in_digits(case, folder)):
+    onnx = case.export(folder)
+    for network in (_network(case, onnx, folder, budget), *_in_digits(case, onnx, folder)):
         found.append((network, *_chosen(case, network, folder / "plan", limits, budget, model)))
     return min(found, key=lambda entry: (entry[2] != "", entry[1].predicted_prove_seconds))
 
 
-def _in_digits(case: Case, folder: Path) -> list[_Network]:
+def _in_digits(case: Case, onnx: Path, folder: Path) -> list[_Network]:
     """A linear layer whose input has two digits; of others the tables are read by more than the input."""
     if not isinstance(case.module, nn.Linear) or case.scale_bits < 2:
         return []
     target = folder / "digits.onnx"
-    digits = split_input(case.export(folder), target, case.scale_bits // 2, case.scale_bits - case.scale_bits // 2)
+    digits = split_input(onnx, target, case.scale_bits // 2, case.scale_bits - case.scale_bits // 2)
     return [_Network(target, digits.split(case.inputs), digits.names, bits=digits.coarse_bits)]
 
 
-def _network(case: Case, folder: Path, budget: Budget) -> _Network:
-    onnx = case.export(folder)
-    elements = case.module(case.sample).numel()
+def _network(case: Case, onnx: Path, folder: Path, budget: Budget) -> _Network:
+    elements = case.output_elements
     if elements <= BAND_ELEMENTS or not isinstance(case.module, nn.Conv2d):
         return _Network(onnx, (case.inputs,), (INPUT,))
     tiled = folder / "tiled.onnx"
