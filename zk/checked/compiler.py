@@ -36,8 +36,12 @@ from zk.checked.record import Record
 from zk.lowering import Graph
 from zk.lowering.graph import attributes_of
 
-MIN_WEIGHT_BITS = 6
-"""Where an input's scale would leave its product's weights fewer bits, it is divided down first."""
+MIN_WEIGHT_BITS = 10
+"""Where an input's scale would leave its product's weights fewer bits, it is divided down first.
+
+Squares have twice the activations' scale. Multiplied as they are, they would leave a convolution's weights a handful of
+bits, and the error of that is far above what the activations' own rounding costs.
+"""
 
 UNDIVIDED_WEIGHT_BITS = 15
 """Weights of a product that is given out undivided have at least so many bits: no table bounds it, and they cost
@@ -125,9 +129,9 @@ class _Compiler:
             return
         divided = not only_put_out(self._graph, node.output[0])
         bits, logrows = options.activation_bits, options.logrows
-        weight_bits = logrows if divided else max(logrows, UNDIVIDED_WEIGHT_BITS)
-        value = self._record.divide_down(inputs[0], bits + max(weight_bits - MIN_WEIGHT_BITS, 0))
         # divided by the tables' length, a product has the activations' scale; undivided, a power of two
+        largest = bits + logrows if divided else max(bits + logrows - 1, LARGEST_SCALE * bits)
+        value = self._record.divide_down(inputs[0], max(largest - MIN_WEIGHT_BITS, bits))
         scale = bits
         if not divided:
             scale = max(bits + logrows - 1, min(value.bits + UNDIVIDED_WEIGHT_BITS, LARGEST_SCALE * bits))

@@ -44,6 +44,14 @@ class Net(nn.Module):
         return self.function(self, *inputs)
 
 
+class Square(nn.Module):
+    """Squares, as a product of a value with itself."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Give the squares of ``inputs``."""
+        return inputs * inputs
+
+
 def conv(*args: int, **kwargs: int) -> nn.Module:
     return nn.Conv2d(*args, **kwargs)
 
@@ -86,6 +94,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: Net(lambda net, x: torch.matmul(net.get_submodule("a")(x), net.get_submodule("b")(x).transpose(1, 2)),
                     a=nn.Linear(4, 4), b=nn.Linear(4, 4)), (2, 3, 4)),
     "a batch of two": (lambda: nn.Sequential(conv(3, 4, 3, padding=1), nn.ReLU(), conv(4, 2, 3)), (2, 3, 5, 5)),
+    "squares": (lambda: nn.Sequential(conv(3, 4, 3), Square(), conv(4, 2, 3), nn.ReLU()), IMAGE),
     "sum": (lambda: Net(lambda net, x: net.get_submodule("a")(x).sum(1), a=nn.Linear(8, 6)), ROW),
     "left to EZKL": (lambda: nn.Sequential(nn.Linear(8, 6), nn.Softmax(1)), ROW),
 }  # fmt: skip
@@ -190,3 +199,13 @@ def test_every_cut(tmp_path: Path) -> None:
         parted = build_checked(path, options, tmp_path / "nodes", budget=BUDGET)
         assert len(parted.parts) == len(chosen) + 1
         assert assert_equal(tmp_path, parted, [x]) == whole
+
+
+def test_weights_behind_squares_keep_their_bits(tmp_path: Path) -> None:
+    module, shape = CASES["squares"][0](), CASES["squares"][1]
+    path, circuit = build(tmp_path, module, shape, activation_bits=8, logrows=14)
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    run = run_program(circuit.program, quantise(circuit.program, (image,)), circuit.foreign.values)
+    (expected,) = run_onnx(path, (image.numpy(),))
+    found = run.outputs[0].double().flatten() / 2.0 ** circuit.program.outputs[0].bits
+    assert float((found - torch.from_numpy(expected).double().flatten()).abs().max()) < 2.0**-6
