@@ -30,7 +30,7 @@ from zk.checked.kinds import (
 from zk.checked.layernorm import layer_norm
 from zk.checked.maps import LinearMap
 from zk.checked.options import CheckedOptions
-from zk.checked.products import PRODUCTS, read_map
+from zk.checked.products import LARGEST_WEIGHT_BITS, PRODUCTS, read_map
 from zk.checked.program import RELU, Exact, Foreign, Program, Times, Value
 from zk.checked.record import Record
 from zk.lowering import Graph
@@ -46,6 +46,9 @@ bits, and the error of that is far above what the activations' own rounding cost
 UNDIVIDED_WEIGHT_BITS = 15
 """Weights of a product that is given out undivided have at least so many bits: no table bounds it, and they cost
 nothing, as they are in the verifier's vectors only."""
+
+UNDIVIDED_BITS = LARGEST_WEIGHT_BITS - 4
+"""Scale of an undivided product, unless the tables ask for more: its bias is a weight at that scale."""
 
 
 def compile_program(graph: Graph, options: CheckedOptions, foreign_bits: ForeignScales) -> Program:
@@ -130,11 +133,11 @@ class _Compiler:
         divided = not only_put_out(self._graph, node.output[0])
         bits, logrows = options.activation_bits, options.logrows
         # divided by the tables' length, a product has the activations' scale; undivided, a power of two
-        largest = bits + logrows if divided else max(bits + logrows - 1, LARGEST_SCALE * bits)
-        value = self._record.divide_down(inputs[0], max(largest - MIN_WEIGHT_BITS, bits))
-        scale = bits
-        if not divided:
-            scale = max(bits + logrows - 1, min(value.bits + UNDIVIDED_WEIGHT_BITS, LARGEST_SCALE * bits))
+        least = bits + logrows - 1
+        largest = least + 1 if divided else max(least, min(LARGEST_SCALE * bits, UNDIVIDED_BITS))
+        weight_bits = MIN_WEIGHT_BITS if divided else UNDIVIDED_WEIGHT_BITS
+        value = self._record.divide_down(inputs[0], max(largest - weight_bits, bits))
+        scale = bits if divided else max(least, min(value.bits + UNDIVIDED_WEIGHT_BITS, largest))
         factor = options.divisor * 2.0**bits if divided else 2.0**scale
         found = read_map(node, self._graph, value.shape, constants, factor / 2.0**value.bits, factor)
         if found is None:
