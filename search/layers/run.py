@@ -22,6 +22,7 @@ from search.layers.cases import CaseBuilder, CaseSettings, categories
 from search.layers.points import select_points
 from search.layers.record import BenchmarkRecord
 from search.layers.session import BenchmarkSettings, run_benchmark
+from search.layers.study import COMMIT, commits
 from search.objectives import Objective
 from search.study import open_study, study_uid
 from search.tracking import Tracker
@@ -81,11 +82,12 @@ def run_layers(
     cases = CaseBuilder(case_settings, functools.partial(_load, config))
     gate = MemoryGate(settings.limits.memory_bytes)
     try:
-        rows = run_benchmark(study, settings, cases, BenchmarkRecord(record, tags), gate=gate)
+        facts = {COMMIT: str(provenance["commit"])}
+        rows = run_benchmark(study, settings, cases, BenchmarkRecord(record, tags), gate=gate, facts=facts)
     except BaseException:
         record.end(record.parent_id, failed=True)
         raise
-    write_text(settings.folder / "machine.json", json.dumps(_machine(provenance, rows), indent=1))
+    write_text(settings.folder / "machine.json", json.dumps(_machine(provenance, rows, commits(study)), indent=1))
     record.table(record.parent_id, [row.to_json() for row in rows], "rows.json")
     for name in ("rows.json", "machine.json"):
         record.artifact(record.parent_id, settings.folder / name)
@@ -150,7 +152,7 @@ def _signature(config: DictConfig, cases: CaseSettings) -> str:
     return hashlib.sha256(json.dumps(facts, default=str, sort_keys=True).encode()).hexdigest()
 
 
-def _machine(provenance: dict[str, Any], rows: list[LayerRow]) -> dict[str, Any]:
+def _machine(provenance: dict[str, Any], rows: list[LayerRow], rows_by_commit: dict[str, int]) -> dict[str, Any]:
     machine = provenance["machine"]
     ours = [row.total_seconds for row in rows if row.variant == "ours" and row.total_seconds is not None]
     return {
@@ -158,6 +160,7 @@ def _machine(provenance: dict[str, Any], rows: list[LayerRow]) -> dict[str, Any]
         "cores": machine["cores"],
         "memory_bytes": machine["memory_bytes"],
         "commit": provenance["commit"],
+        "rows_by_commit": rows_by_commit,
         "command": " ".join(["python -m search", *provenance["command"][1:]]),
         "packages": provenance["packages"],
         "ours_total_seconds": sum(ours),

@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +68,13 @@ def run_benchmark(
     record: BenchmarkRecord,
     *,
     gate: MemoryGate,
+    facts: Mapping[str, str] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[LayerRow]:
-    """Measure the session's open cells; return all rows of the study, in the order of the experiments."""
+    """Measure the session's open cells; return all rows of the study, in the order of the experiments.
+
+    Several processes may measure one study, each what the others do not; they do not share their memory gates.
+    """
     if left := close_left_over(study):
         say(f"{left} cell(s) of a session that was stopped are run again")
     points = open_points(study, settings.points, settings.again)
@@ -99,6 +103,7 @@ def run_benchmark(
         grid=whole_grid(list(settings.experiments)),
         workers=settings.workers,
         seed=settings.seed,
+        facts=facts,
     )
     rows = in_order(known_rows(study), list(settings.experiments))
     write_rows(settings.folder / ROWS, rows)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.errors import StudyError
+from search.layers.driver import runs_elsewhere, this_driver
 from search.layers.points import Point
 from zk.benchmark.row import LayerRow, RowOutcome
 
 POINT = "point"
 ROW = "row"
 PROVED = "proved"
+DRIVER = "driver"
+COMMIT = "commit"
 
 
 def known_rows(study: optuna.Study) -> dict[str, LayerRow]:
@@ -30,18 +33,32 @@ def known_rows(study: optuna.Study) -> dict[str, LayerRow]:
 
 def close_left_over(study: optuna.Study) -> int:
     """End as failed the trials that a killed session left running; their cells have no row and are run again."""
-    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    left = [trial for trial in _running(study) if not runs_elsewhere(trial.user_attrs.get(DRIVER))]
     for trial in left:
         study.tell(trial.number, state=TrialState.FAIL)
     return len(left)
 
 
 def open_points(study: optuna.Study, points: Sequence[Point], again: Sequence[str]) -> tuple[Point, ...]:
-    """Cells without a row, and those whose row ended in a way that ``again`` names."""
+    """Cells without a row, and those whose row ended in a way that ``again`` names; none that is in work elsewhere."""
     rows = known_rows(study)
+    busy = {trial.params.get(POINT) for trial in _running(study) if runs_elsewhere(trial.user_attrs.get(DRIVER))}
     return tuple(
-        point for point in points if point.label not in rows or str(rows[point.label].outcome) in again
-    )  # fmt: skip
+        point
+        for point in points
+        if point.label not in busy and (point.label not in rows or str(rows[point.label].outcome) in again)
+    )
+
+
+def commits(study: optuna.Study) -> dict[str, int]:
+    """How many of the rows were measured at each commit, by commit; those of unknown ones are not counted."""
+    newest = {
+        str(trial.params[POINT]): str(trial.user_attrs[COMMIT])
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        if ROW in trial.user_attrs and COMMIT in trial.user_attrs
+    }
+    found = list(newest.values())
+    return {commit: found.count(commit) for commit in dict.fromkeys(found)}
 
 
 def run_grid(
@@ -52,6 +69,7 @@ def run_grid(
     grid: Sequence[Point],
     workers: int,
     seed: int,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Measure every one of ``points`` once, by Optuna's grid sampler.
 
@@ -62,6 +80,7 @@ def run_grid(
         grid: all cells that the study may ever hold.
         workers: cells at once.
         seed: of the grid's order.
+        facts: filed with every trial.
     """
     if not points:
         return
@@ -70,13 +89,17 @@ def run_grid(
     _check_choices(study, labels)
 
     taken, lock = set[str](), threading.Lock()
+    first = len(study.get_trials(deepcopy=False))
 
     def objective(trial: Trial) -> tuple[float, float]:
+        for name, value in {DRIVER: this_driver(), **(facts or {})}.items():
+            trial.set_user_attr(name, value)
         point = by_label[trial.suggest_categorical(POINT, labels)]
         with lock:
-            if point.label in taken:
-                raise optuna.TrialPruned(f"{point.label} is measured by another trial")
+            known = point.label in taken
             taken.add(point.label)
+        if known or _measured_elsewhere(study, trial.number, point.label, first):
+            raise optuna.TrialPruned(f"{point.label} is measured by another trial")
         row = measure(trial, point)
         trial.set_user_attr(ROW, json.dumps(row.to_json(), sort_keys=True))
         trial.set_user_attr("outcome", str(row.outcome))
@@ -91,6 +114,23 @@ def run_grid(
         session = len(study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.GridSampler({POINT: left, "session": [session]}, seed=seed)
         study.optimize(objective, n_trials=len(left), n_jobs=min(workers, len(left)))
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _measured_elsewhere(study: optuna.Study, number: int, label: str, first: int) -> bool:
+    """Whether another process works on a cell since before trial ``number``, or has done since trial ``first``."""
+    for trial in study.get_trials(deepcopy=False):
+        if trial.params.get(POINT) != label or trial.number == number:
+            continue
+        if trial.state is TrialState.RUNNING:
+            if trial.number < number and runs_elsewhere(trial.user_attrs.get(DRIVER)):
+                return True
+        elif trial.number >= first and ROW in trial.user_attrs:
+            return True
+    return False
 
 
 def _check_choices(study: optuna.Study, labels: tuple[str, ...]) -> None:

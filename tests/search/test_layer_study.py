@@ -5,13 +5,25 @@ import threading
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import Trial, TrialState
 
 from search.errors import ConfigError, StudyError
+from search.layers.driver import runs_elsewhere, this_driver
 from search.layers.points import Point, select_points, whole_grid
 from search.layers.session import in_order
-from search.layers.study import POINT, close_left_over, known_rows, open_points, run_grid
+from search.layers.study import (
+    COMMIT,
+    DRIVER,
+    POINT,
+    close_left_over,
+    commits,
+    known_rows,
+    open_points,
+    run_grid,
+)
 from zk.benchmark.row import LayerRow, RowOutcome
 
 NAMES = ["ReLU", "Dense", "CNN"]
@@ -115,6 +127,40 @@ def test_a_killed_session_leaves_its_cell_open(study: optuna.Study) -> None:
     assert study.get_trials(states=(TrialState.RUNNING,)) == []
     assert open_points(study, points, ()) == points
     assert sorted(run(study, points)) == sorted(point.label for point in points)
+
+
+def in_work(study: optuna.Study, label: str, driver: str) -> Trial:
+    study.enqueue_trial({POINT: label})
+    trial = study.ask({POINT: CategoricalDistribution([point.label for point in GRID])})
+    trial.set_user_attr(DRIVER, driver)
+    return trial
+
+
+def test_a_cell_in_work_elsewhere_is_left_to_it(study: optuna.Study) -> None:
+    host, _, _ = this_driver().split("/")
+    alive = f"{host}/1/{psutil.Process(1).create_time():.2f}"
+    trial = in_work(study, "Dense/7/ours", alive)
+    in_work(study, "Dense/10/ours", f"{host}/1/0.00")  # the same number, another process: long gone
+    assert close_left_over(study) == 1
+    points = select_points(CATEGORIES, scales=[10, 7], only_experiments=["Dense"], variants=["ours"])
+    assert [point.label for point in open_points(study, points, ("proved",))] == ["Dense/10/ours"]
+    assert run(study, points) == ["Dense/10/ours"]  # asked for both, it finds the other in work
+    assert study.trials[trial.number].state is TrialState.RUNNING
+
+
+def test_drivers_of_other_hosts_are_taken_to_live() -> None:
+    assert runs_elsewhere("elsewhere/1/0.00")
+    assert not runs_elsewhere(this_driver())
+    assert not runs_elsewhere(None)
+
+
+def test_rows_are_counted_by_commit(study: optuna.Study) -> None:
+    points = select_points(CATEGORIES, scales=[10, 7], only_experiments=["Dense"], variants=["ours"])
+    for chosen, commit in ((points, "old"), (points[:1], "new")):
+        run_grid(
+            study, chosen, lambda trial, point: row_of(point), grid=GRID, workers=1, seed=0, facts={COMMIT: commit}
+        )
+    assert commits(study) == {"new": 1, "old": 1}
 
 
 def test_another_list_of_experiments_is_explained(study: optuna.Study) -> None:

@@ -233,6 +233,8 @@ def provenance(benchmark: Benchmark) -> list[str]:
         "memory": None if memory is None else f"{number(memory / GIB)} GiB",
         "commit": machine.get("commit"),
     }
+    if by_commit := machine.get("rows_by_commit"):
+        shown["commit"] = ", ".join(f"{commit} ({count(rows, 'row')})" for commit, rows in by_commit.items())
     lines = [f"- {name}: {value if value is not None else 'not recorded'}" for name, value in shown.items()]
     commands = machine.get("command") or []
     commands = [commands] if isinstance(commands, str) else commands
