@@ -89,6 +89,18 @@ def test_time_of_ours_adds_up() -> None:
     assert "recorded for the column are 7,200 s (2.00 hours)." in other
 
 
+def test_what_was_foreseen_is_compared_with_what_came() -> None:
+    rows = [
+        make_row("ReLU", 10, seconds=8.0, predicted_prove_seconds=4.0),
+        make_row("ReLU", 7, seconds=8.0, predicted_prove_seconds=16.0),
+        predicted_row("Dense", 7),  # nothing to compare
+    ]
+    text = text_of(overall, *rows)
+    said = "Stock, measured over predicted where both are known, geometric mean: prove s 1.00x (0.500x to 2.00x)"
+    assert said in text
+    assert "Ours, measured over predicted" not in text
+
+
 def test_out_of_memory_is_said() -> None:
     text = text_of(overall, make_row(outcome=RowOutcome.OUT_OF_MEMORY, message="prove: killed"))
     assert "Out of memory: 1 row of stock and no rows of ours, and every row was started." in text

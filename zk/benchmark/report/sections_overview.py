@@ -6,7 +6,7 @@ from collections import Counter
 
 from zk.benchmark.published import SCALES, published_experiments
 from zk.benchmark.report.data import COLUMNS, Benchmark, Pair, is_proved, missing_rows
-from zk.benchmark.report.quantities import PEAK, PROVE, ROWS, SETUP, mean_ratio, ratios
+from zk.benchmark.report.quantities import PEAK, PROVE, ROWS, SETUP, mean_ratio, measured, ratios
 from zk.benchmark.report.text import NOTHING, count, listed, number, percent, sentence, table, times
 from zk.benchmark.row import LayerRow, RowOutcome
 from zk.benchmark.statistics import geometric_mean
@@ -59,6 +59,7 @@ def overall(benchmark: Benchmark) -> list[str]:
     lines += [f"- {_memory(benchmark)}", f"- {_unlinked(benchmark)}"]
     if text := _duration(benchmark):
         lines.append(f"- {text}")
+    lines += [f"- {text}" for column in COLUMNS for text in _foresight(benchmark, column)]
     return [*lines, "", *_mean_ratios(benchmark.pairs), *_failures(benchmark)]
 
 
@@ -128,6 +129,22 @@ def _duration(benchmark: Benchmark) -> str:
     if known is not None and (not spent or abs(known - sum(spent)) > 1):
         parts.append(f"recorded for the column are {_hours(float(known))}")
     return f"Time of ours, planning, repeats and tampering included: {'; '.join(parts)}." if parts else ""
+
+
+def _foresight(benchmark: Benchmark, column: str) -> list[str]:
+    """How far the measured values of a column are from what was predicted of the same rows."""
+    said = []
+    for quantity in (PROVE, PEAK):
+        found = [
+            value / guess
+            for row in benchmark.column(column)
+            if (value := measured(row, quantity)) is not None and (guess := quantity.guess(row))
+        ]
+        if found:
+            said.append(f"{quantity.name} {times(geometric_mean(found))} ({_range(found)})")
+    if not said:
+        return []
+    return [f"{sentence(column)}, measured over predicted where both are known, geometric mean: {', '.join(said)}."]
 
 
 def _hours(seconds: float) -> str:
