@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ from zk.checked.rows import step_rows, with_rows
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.cost import predict_cost
 from zk.cost_model import CostModel
-from zk.errors import ZkError
 from zk.export import run_onnx
 from zk.fidelity import FidelityReport, fidelity_report
 from zk.plan import PlanGoal
@@ -109,20 +109,21 @@ def _plan_parts(
         weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
         base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
     probe = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
-    reach = _reach(onnx_path, rows, workdir, probe, budget) * goal.range_margin
+    sampled = functools.cache(lambda options: _sampled(onnx_path, rows, workdir, options, budget))
+    reach = sampled(probe).reach * goal.range_margin
+    expected = _expected(onnx_path, rows)
     heights = _heights(onnx_path, workdir, base, logrows, budget, logrows_for(reach, least_bits))
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
         scaled = scales_for(reach, logrows, base)
         # at other scales than the probe's, other values are divided and looked up
-        asked = _reach(onnx_path, rows, workdir, scaled, budget) * goal.range_margin
+        asked = sampled(scaled).reach * goal.range_margin
         scaled = scales_for(max(asked, reach), logrows, base)
         if pinned:
             scaled = dataclasses.replace(scaled, activation_bits=min(least_bits, scaled.activation_bits))
-        report = reports.setdefault(
-            (scaled.logrows, scaled.activation_bits), _fidelity(onnx_path, rows, workdir, scaled, budget)
-        )
+        report = _fidelity(expected, sampled(scaled).outputs)
+        reports[scaled.logrows, scaled.activation_bits] = report
         error = report.mean_abs_error
         broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
         if scaled.activation_bits < least_bits:
@@ -266,32 +267,44 @@ def _heights(
     return list(range(least, least + HEIGHTS))
 
 
-def _reach(
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """What the samples give at some options.
+
+    Attributes:
+        reach: greatest magnitude, as a real number, that a table is asked for.
+        outputs: real outputs [elements] of each sample; None where no table holds what it is asked for.
+    """
+
+    reach: float
+    outputs: tuple[Tensor | None, ...]
+
+
+def _sampled(
     onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
-) -> float:
-    """Greatest magnitude, as a real number, that a table is asked for on the samples."""
+) -> _Sampled:
+    """Run the samples on a circuit's integers."""
     circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    greatest = 0
+    greatest, found = 0, list[Tensor | None]()
     for row in rows:
         run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values, within_tables=False)
-        greatest = max(greatest, -run.looked_up[0], run.looked_up[1])
-    return greatest / 2.0**options.activation_bits
-
-
-def _fidelity(
-    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
-) -> FidelityReport:
-    circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    wanted, found = [], []
-    for row in rows:
-        try:
-            run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values)
-        except ZkError:
-            continue  # outside the tables by the margin's choice; the sampler counts these
-        expected = run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row))
-        wanted.append(np.concatenate([tensor.ravel() for tensor in expected]))
+        low, high = run.looked_up
+        greatest = max(greatest, -low, high)
         outputs = zip(circuit.program.outputs, run.outputs, strict=True)
-        found.append(torch.cat([tensor.double().flatten() / 2.0**value.bits for value, tensor in outputs]))
-    if not found:
+        joined = torch.cat([tensor.double().flatten() / 2.0**value.bits for value, tensor in outputs])
+        found.append(joined if -options.half_range <= low and high < options.half_range else None)
+    return _Sampled(greatest / 2.0**options.activation_bits, tuple(found))
+
+
+def _expected(onnx_path: Path, rows: Sequence[tuple[Tensor, ...]]) -> Tensor:
+    """The float network's outputs [N, elements]."""
+    wanted = [run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row)) for row in rows]
+    return torch.from_numpy(np.stack([np.concatenate([part.ravel() for part in parts]) for parts in wanted])).double()
+
+
+def _fidelity(expected: Tensor, found: Sequence[Tensor | None]) -> FidelityReport:
+    """Over the samples that stay inside the tables: others leave them by the margin's choice; the sampler counts."""
+    inside = [place for place, outputs in enumerate(found) if outputs is not None]
+    if not inside:
         raise CheckedError("no sample stays inside the tables; give a margin or more table bits")
-    return fidelity_report(torch.from_numpy(np.stack(wanted)).double(), torch.stack(found))
+    return fidelity_report(expected[inside], torch.stack([outputs for outputs in found if outputs is not None]))
