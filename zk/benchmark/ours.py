@@ -79,7 +79,7 @@ def draft_ours(case: Case, folder: Path, srs: Path, limits: Limits, model: CostM
             folder / "proof",
             srs,
             Budget(limits.memory_bytes, limits.stage_seconds),
-            repeats=Repeats(limits.repeats, limits.repeat_below_seconds),
+            repeats=Repeats(limits.repeats, limits.repeat_below_seconds / len(chosen.costs)),  # all parts together
         )
         run = prove_checked(network.onnx, circuit, tuple(found[0] for found in network.inputs), proving)
         figures = _figures(run) | _errors(case, run)
