@@ -7,7 +7,6 @@ with the multipliers that EZKL tries itself, the height that calibration chose, 
 from __future__ import annotations
 
 import dataclasses
-import math
 import shutil
 import time
 from pathlib import Path
@@ -20,24 +19,17 @@ from zk.benchmark.figures import UNKNOWN, ended_badly, prediction_figures, stage
 from zk.benchmark.row import LayerRow, RowOutcome
 from zk.benchmark.srs_times import srs_seconds
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
-from zk.cost import predict_cost
+from zk.cost import choose_logrows, predict_cost
 from zk.cost_model import CostModel
 from zk.errors import ZkError
 from zk.pipeline import ProofRun, prove_sample
 from zk.planner import compiled_circuit
-from zk.simulation.guard import RESERVED_TABLE_ROWS
 from zk.stages import Repeats, StageFailed, StageRunner, write_json
 from zk.types import Budget, CircuitOptions, Wiring
 
 STATEMENT = "input public, parameters private, output public"
 LOOKUP_MARGIN = 2.0
 MAX_LOGROWS = 26
-
-LEAST_LOGROWS = 15
-"""EZKL's default tables, -32768 to 32768, do not fit a lower circuit uncut."""
-
-HOPELESS = 2.0
-"""Circuits whose settings alone already ask for so many times the memory are not calibrated, which takes minutes."""
 
 
 def stock_options(scale_bits: int) -> CircuitOptions:
@@ -93,12 +85,11 @@ def draft_stock(case: Case, folder: Path, srs: Path, limits: Limits, model: Cost
     budget = Budget(limits.draft_bytes, limits.draft_seconds)
     options, note = stock_options(case.scale_bits), ""
     try:
+        options = calibrated_options(onnx, [case.sample], folder / "calibration", options, budget)
+    except StageFailed as failure:
+        note = f"not calibrated: {failure}"
+    try:
         options, cost = _sized(onnx, folder / "draft", options, budget)
-        if predict_cost(cost, model).admission_bytes > HOPELESS * limits.memory_bytes:
-            note = "sized from settings alone"
-        else:
-            options, note = _calibrated(onnx, case, folder, options, budget)
-            options, cost = _sized(onnx, folder / "draft", options, budget)
     except StageFailed as failure:
         return Draft(case.row("stock", outcome=RowOutcome.REFUSED, message=str(failure), statement=STATEMENT))
     predicted = predict_cost(cost, model)
@@ -140,29 +131,13 @@ def draft_stock(case: Case, folder: Path, srs: Path, limits: Limits, model: Cost
     return Draft(row, predicted.admission_bytes, prove)
 
 
-def _calibrated(
-    onnx: Path, case: Case, folder: Path, options: CircuitOptions, budget: Budget
-) -> tuple[CircuitOptions, str]:
-    """Calibrated options, or the same as before and why."""
-    plain = dataclasses.replace(options, logrows=None)
-    try:
-        return calibrated_options(onnx, [case.sample], folder / "calibration", plain, budget), ""
-    except StageFailed as failure:
-        return options, f"not calibrated: {failure}"
-
-
 def _sized(onnx: Path, folder: Path, options: CircuitOptions, budget: Budget) -> tuple[CircuitOptions, CircuitCost]:
-    """Settings alone: what the circuit takes, at the calibrated height or else at :func:`one_block_logrows`."""
+    """Settings alone: what the circuit takes, at the calibrated height or else at the one of least memory."""
     settings = StageRunner(folder, options, budget).settings(onnx)
     if options.logrows is None:
-        rows = circuit_cost(settings, MAX_LOGROWS).rows
-        options = dataclasses.replace(options, logrows=one_block_logrows(rows), max_logrows=MAX_LOGROWS)
+        height = choose_logrows(settings, min_logrows=12, max_logrows=MAX_LOGROWS)
+        options = dataclasses.replace(options, logrows=height, max_logrows=MAX_LOGROWS)
     return options, circuit_cost(settings, options.logrows)
-
-
-def one_block_logrows(rows: int) -> int:
-    """Least height whose columns hold all rows, and those that EZKL keeps for itself: what it calibrates to."""
-    return min(max(math.ceil(math.log2(rows + RESERVED_TABLE_ROWS)), LEAST_LOGROWS), MAX_LOGROWS)
 
 
 def _above(need: int, limit: int) -> str:

@@ -11,7 +11,7 @@ from zk.benchmark.case import Case, Limits, Trained
 from zk.benchmark.figures import stage_figures
 from zk.benchmark.ours import BAND_ELEMENTS, draft_ours
 from zk.benchmark.row import LayerRow, RowOutcome
-from zk.benchmark.stock import draft_stock, one_block_logrows
+from zk.benchmark.stock import draft_stock
 from zk.errors import ArtifactError
 from zk.types import Outcome, StageResult
 
@@ -71,24 +71,6 @@ def test_stock_above_the_memory_is_predicted_only(tmp_path: Path) -> None:
     assert row.rows is not None
     assert row.rows > 0
     assert row.accuracy_images == 3
-
-
-@pytest.mark.parametrize(
-    ("rows", "logrows"), [(5_440, 15), (19_072, 15), (65_536, 17), (96_256, 17), (272_896, 19), (2_310_144, 22)]
-)
-def test_the_height_without_calibration_is_what_ezkl_calibrates_to(rows: int, logrows: int) -> None:
-    """Rows of the published layers, and the heights that calibration gave for them."""
-    assert one_block_logrows(rows) == logrows
-
-
-def test_stock_within_reach_is_calibrated_and_out_of_reach_is_not(tmp_path: Path) -> None:
-    need = draft_stock(dense_case(), tmp_path, tmp_path, LIMITS, None).need_bytes
-    assert need is not None
-    just_above = draft_stock(dense_case(), tmp_path, tmp_path, Limits(need - 1, 60.0, 2 * 2**30, 120.0), None).row
-    far_above = draft_stock(dense_case(), tmp_path, tmp_path, Limits(need // 4, 60.0, 2 * 2**30, 120.0), None).row
-    assert "settings alone" not in just_above.message
-    assert "settings alone" in far_above.message
-    assert (far_above.rows, far_above.logrows) == (just_above.rows, just_above.logrows)
 
 
 @pytest.mark.slow
