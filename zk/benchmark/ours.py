@@ -26,7 +26,7 @@ from zk.checked.planner import plan_checked
 from zk.checked.prove import Proving
 from zk.checked.run import CheckedRun, prove_checked, write_checked_bundle
 from zk.checked.simulate import CheckedSimulator
-from zk.checked.tiles import tile_convolution, tile_cuts
+from zk.checked.tiles import Rows, tile_convolution, tile_cuts
 from zk.cost_model import CostModel
 from zk.errors import ZkError
 from zk.plan import PlanGoal
@@ -82,7 +82,7 @@ def draft_ours(case: Case, folder: Path, srs: Path, limits: Limits, model: CostM
             repeats=Repeats(limits.repeats, limits.repeat_below_seconds / len(chosen.costs)),  # all parts together
         )
         run = prove_checked(network.onnx, circuit, tuple(found[0] for found in network.inputs), proving)
-        figures = _figures(run) | _errors(case, run)
+        figures = _figures(run) | _errors(case, network, run)
         if run.counts_as_proved:
             figures |= _verified(run, circuit, network.onnx, folder / "bundle.zip", proving)
         figures |= _scored(case, circuit)
@@ -106,6 +106,7 @@ class _Network:
         names: of its inputs, all private.
         cuts: where it is cut into circuits; none leaves that to the planner.
         bits: scale of the activations; None takes the case's, or a finer one.
+        bands: rows of the network's output that each output of the graph has; none where it has the whole.
     """
 
     onnx: Path
@@ -113,6 +114,12 @@ class _Network:
     names: tuple[str, ...]
     cuts: tuple[int, ...] = ()
     bits: int | None = None
+    bands: tuple[Rows, ...] = ()
+
+    def in_order(self, output: Tensor) -> Tensor:
+        """Flatten the network's output [N, C, H, W] as the graph's outputs follow each other."""
+        parts = [output[:, :, rows.start : rows.stop] for rows in self.bands] or [output]
+        return torch.cat([part.flatten() for part in parts])
 
 
 def _fastest(
@@ -145,7 +152,7 @@ def _network(case: Case, onnx: Path, folder: Path, budget: Budget) -> _Network:
     pieces = [tiling.pieces(sample) for sample in case.inputs]
     inputs = tuple(torch.stack(column) for column in zip(*pieces, strict=True))
     program = build_checked(tiled, CheckedOptions(private_inputs=names), folder / "cut", budget=budget).program
-    return _Network(tiled, inputs, names, tile_cuts(program))
+    return _Network(tiled, inputs, names, tile_cuts(program), bands=tiling.band_rows)
 
 
 def _chosen(
@@ -200,12 +207,12 @@ def _verified(run: CheckedRun, circuit: CheckedCircuit, onnx: Path, target: Path
     return figures
 
 
-def _errors(case: Case, run: CheckedRun) -> dict[str, Any]:
+def _errors(case: Case, network: _Network, run: CheckedRun) -> dict[str, Any]:
     """Distance of the public outputs from the network that was asked for, whatever form of it was proved."""
     if run.fidelity is None:
         return {}
     with torch.no_grad():
-        expected = case.module(case.sample).flatten().double()
+        expected = network.in_order(case.module(case.sample)).double()
     distance = (torch.tensor(run.fidelity.output, dtype=torch.float64) - expected).abs()
     return {"max_abs_error": float(distance.max()), "mean_abs_error": float(distance.mean())}
 

@@ -88,9 +88,14 @@ def test_a_tall_convolution_is_proved_in_bands(tmp_path: Path, monkeypatch: pyte
     assert BAND_ELEMENTS == 1 << 18
     torch.manual_seed(0)
     case = Case("conv", "core", 4, nn.Conv2d(1, 2, 3, padding=1).eval(), torch.randn(2, 1, 1, 12, 8))
-    row = draft_ours(case, tmp_path, tmp_path, LIMITS, None).row
-    assert row.parts == math.ceil(2 * 12 * 8 / 64)
-    assert row.message == ""
+    draft = draft_ours(case, tmp_path / "work", tmp_path / "srs", LIMITS, None)
+    assert draft.row.parts == math.ceil(2 * 12 * 8 / 64)
+    assert draft.row.message == ""
+    assert draft.prove is not None
+    row = draft.prove()
+    assert (row.outcome, row.wiring) == (RowOutcome.PROVED, "linked")
+    assert row.max_abs_error is not None
+    assert 0 < row.max_abs_error < 2.0**-4
 
 
 def stage(name: str, seconds: float, peak: int = 1) -> StageResult:
