@@ -24,11 +24,7 @@ COMMIT = "commit"
 
 def known_rows(study: optuna.Study) -> dict[str, LayerRow]:
     """The newest row of each cell, by the cell's label."""
-    found = {}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-        if ROW in trial.user_attrs:
-            found[str(trial.params[POINT])] = LayerRow.from_json(json.loads(trial.user_attrs[ROW]))
-    return found
+    return {label: LayerRow.from_json(json.loads(trial.user_attrs[ROW])) for label, trial in _newest(study).items()}
 
 
 def close_left_over(study: optuna.Study) -> int:
@@ -52,12 +48,8 @@ def open_points(study: optuna.Study, points: Sequence[Point], again: Sequence[st
 
 def commits(study: optuna.Study) -> dict[str, int]:
     """How many of the rows were measured at each commit, by commit; those of unknown ones are not counted."""
-    newest = {
-        str(trial.params[POINT]): str(trial.user_attrs[COMMIT])
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        if ROW in trial.user_attrs and COMMIT in trial.user_attrs
-    }
-    found = list(newest.values())
+    attributes = [trial.user_attrs for trial in _newest(study).values()]
+    found = [str(values[COMMIT]) for values in attributes if COMMIT in values]
     return {commit: found.count(commit) for commit in dict.fromkeys(found)}
 
 
@@ -114,6 +106,12 @@ def run_grid(
         session = len(study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.GridSampler({POINT: left, "session": [session]}, seed=seed)
         study.optimize(objective, n_trials=len(left), n_jobs=min(workers, len(left)))
+
+
+def _newest(study: optuna.Study) -> dict[str, FrozenTrial]:
+    """The trial of the newest row of each cell, by the cell's label."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return {str(trial.params[POINT]): trial for trial in ended if ROW in trial.user_attrs}
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

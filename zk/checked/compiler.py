@@ -133,12 +133,15 @@ class _Compiler:
         divided = not only_put_out(self._graph, node.output[0])
         bits, logrows = options.activation_bits, options.logrows
         # divided by the tables' length, a product has the activations' scale; undivided, a power of two
-        least = bits + logrows - 1
-        largest = least + 1 if divided else max(least, min(LARGEST_SCALE * bits, UNDIVIDED_BITS))
-        weight_bits = MIN_WEIGHT_BITS if divided else UNDIVIDED_WEIGHT_BITS
-        value = self._record.divide_down(inputs[0], max(largest - weight_bits, bits))
-        scale = bits if divided else max(least, min(value.bits + UNDIVIDED_WEIGHT_BITS, largest))
-        factor = options.divisor * 2.0**bits if divided else 2.0**scale
+        if divided:
+            value = self._record.divide_down(inputs[0], max(bits + logrows - MIN_WEIGHT_BITS, bits))
+            scale, factor = bits, options.divisor * 2.0**bits
+        else:
+            least = bits + logrows - 1
+            largest = max(least, min(LARGEST_SCALE * bits, UNDIVIDED_BITS))
+            value = self._record.divide_down(inputs[0], max(largest - UNDIVIDED_WEIGHT_BITS, bits))
+            scale = max(least, min(value.bits + UNDIVIDED_WEIGHT_BITS, largest))
+            factor = 2.0**scale
         found = read_map(node, self._graph, value.shape, constants, factor / 2.0**value.bits, factor)
         if found is None:
             self._foreign(node, inputs, constants)

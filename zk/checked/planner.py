@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,13 @@ from torch import Tensor
 from zk.bundle_format import MAX_PARTS
 from zk.checked.circuit import CheckedCircuit, build_checked
 from zk.checked.errors import CheckedError
-from zk.checked.evaluate import quantise, run_program
 from zk.checked.foreign import circuit_options
 from zk.checked.height import least_logrows
 from zk.checked.options import CheckedOptions
 from zk.checked.parts import even_cuts, possible_cuts
 from zk.checked.plan import CheckedCandidate, CheckedPlan
 from zk.checked.rows import step_rows, with_rows
+from zk.checked.simulate import CheckedSimulation, CheckedSimulator
 from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.cost import predict_cost
 from zk.cost_model import CostModel
@@ -77,22 +76,23 @@ def plan_checked(
 
     Raises:
         LoweringError: the model cannot be read or rewritten.
-        CheckedError: it has no checked form.
+        CheckedError: it has no checked form, or there are no samples.
     """
-    rows = list(zip(*(tensor.unbind() for tensor in samples), strict=True))
+    if not samples or not len(samples[0]):
+        raise CheckedError("a plan needs samples for its ranges; got none; give at least one")
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
     limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
-    plan = _plan_parts(onnx_path, rows, workdir, 1, goal, base, logrows, budget, model, least_bits, pinned)
+    plan = _plan_parts(onnx_path, samples, workdir, 1, goal, base, logrows, budget, model, least_bits, pinned)
     for parts in range(2, min(limit, MAX_PARTS) + 1):
         if plan.best is not None or base.cuts:
             break
-        plan = _plan_parts(onnx_path, rows, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
+        plan = _plan_parts(onnx_path, samples, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
     return plan
 
 
 def _plan_parts(
     onnx_path: Path,
-    rows: Sequence[tuple[Tensor, ...]],
+    samples: Sequence[Tensor],
     workdir: Path,
     parts: int,
     goal: PlanGoal,
@@ -109,20 +109,20 @@ def _plan_parts(
         weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
         base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
     probe = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
-    sampled = functools.cache(lambda options: _sampled(onnx_path, rows, workdir, options, budget))
-    reach = sampled(probe).reach * goal.range_margin
-    expected = _expected(onnx_path, rows)
+    sampled = functools.cache(lambda options: _sampled(onnx_path, samples, workdir, options, budget))
+    reach = float(sampled(probe).reach.max()) * goal.range_margin
+    expected = _expected(onnx_path, samples)
     heights = _heights(onnx_path, workdir, base, logrows, budget, logrows_for(reach, least_bits))
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
         scaled = scales_for(reach, logrows, base)
         # at other scales than the probe's, other values are divided and looked up
-        asked = sampled(scaled).reach * goal.range_margin
+        asked = float(sampled(scaled).reach.max()) * goal.range_margin
         scaled = scales_for(max(asked, reach), logrows, base)
         if pinned:
             scaled = dataclasses.replace(scaled, activation_bits=min(least_bits, scaled.activation_bits))
-        report = _fidelity(expected, sampled(scaled).outputs)
+        report = _fidelity(expected, sampled(scaled))
         reports[scaled.logrows, scaled.activation_bits] = report
         error = report.mean_abs_error
         broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
@@ -267,44 +267,22 @@ def _heights(
     return list(range(least, least + HEIGHTS))
 
 
-@dataclass(frozen=True, eq=False)
-class _Sampled:
-    """What the samples give at some options.
-
-    Attributes:
-        reach: greatest magnitude, as a real number, that a table is asked for.
-        outputs: real outputs [elements] of each sample; None where no table holds what it is asked for.
-    """
-
-    reach: float
-    outputs: tuple[Tensor | None, ...]
-
-
 def _sampled(
-    onnx_path: Path, rows: Sequence[tuple[Tensor, ...]], workdir: Path, options: CheckedOptions, budget: Budget
-) -> _Sampled:
+    onnx_path: Path, samples: Sequence[Tensor], workdir: Path, options: CheckedOptions, budget: Budget
+) -> CheckedSimulation:
     """Run the samples on a circuit's integers."""
-    circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    greatest, found = 0, list[Tensor | None]()
-    for row in rows:
-        run = run_program(circuit.program, quantise(circuit.program, row), circuit.foreign.values, within_tables=False)
-        low, high = run.looked_up
-        greatest = max(greatest, -low, high)
-        outputs = zip(circuit.program.outputs, run.outputs, strict=True)
-        joined = torch.cat([tensor.double().flatten() / 2.0**value.bits for value, tensor in outputs])
-        found.append(joined if -options.half_range <= low and high < options.half_range else None)
-    return _Sampled(greatest / 2.0**options.activation_bits, tuple(found))
+    return CheckedSimulator(build_checked(onnx_path, options, workdir, budget=budget)).run(samples)
 
 
-def _expected(onnx_path: Path, rows: Sequence[tuple[Tensor, ...]]) -> Tensor:
+def _expected(onnx_path: Path, samples: Sequence[Tensor]) -> Tensor:
     """The float network's outputs [N, elements]."""
+    rows = zip(*(tensor.unbind() for tensor in samples), strict=True)
     wanted = [run_onnx(onnx_path, tuple(tensor.float().numpy() for tensor in row)) for row in rows]
     return torch.from_numpy(np.stack([np.concatenate([part.ravel() for part in parts]) for parts in wanted])).double()
 
 
-def _fidelity(expected: Tensor, found: Sequence[Tensor | None]) -> FidelityReport:
+def _fidelity(expected: Tensor, found: CheckedSimulation) -> FidelityReport:
     """Over the samples that stay inside the tables: others leave them by the margin's choice; the sampler counts."""
-    inside = [place for place, outputs in enumerate(found) if outputs is not None]
-    if not inside:
+    if not found.in_range.any():
         raise CheckedError("no sample stays inside the tables; give a margin or more table bits")
-    return fidelity_report(expected[inside], torch.stack([outputs for outputs in found if outputs is not None]))
+    return fidelity_report(expected[found.in_range], torch.cat(found.outputs, dim=1)[found.in_range])

@@ -20,10 +20,12 @@ class CheckedSimulation:
     Attributes:
         outputs: one tensor [N, elements] of real numbers for each output.
         in_range: bool [N], whether every table holds what it is asked for; outside, no proof exists.
+        reach: float64 [N], the greatest magnitude, as a real number, that a table is asked for.
     """
 
     outputs: tuple[Tensor, ...]
     in_range: Tensor
+    reach: Tensor
 
 
 class CheckedSimulator:
@@ -46,6 +48,7 @@ class CheckedSimulator:
             raise CheckedError(f"inputs must be {len(program.inputs)} tensors of one length; got {len(inputs)}")
         found: list[tuple[Tensor, ...]] = []
         fits: list[bool] = []
+        greatest: list[int] = []
         for row in zip(*(tensor.cpu().unbind() for tensor in inputs), strict=True):
             run = run_program(program, quantise(program, row), self._circuit.foreign.values, within_tables=False)
             found.append(
@@ -54,6 +57,9 @@ class CheckedSimulator:
                     for tensor, value in zip(run.outputs, program.outputs, strict=True)
                 )
             )
-            fits.append(-half <= run.looked_up[0] and run.looked_up[1] < half)
+            low, high = run.looked_up
+            fits.append(-half <= low and high < half)
+            greatest.append(max(-low, high))
         outputs = tuple(torch.stack(column) for column in zip(*found, strict=True))
-        return CheckedSimulation(outputs, torch.tensor(fits))
+        reach = torch.tensor(greatest, dtype=torch.float64) / 2.0**program.options.activation_bits
+        return CheckedSimulation(outputs, torch.tensor(fits), reach)

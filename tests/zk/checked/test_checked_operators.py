@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zk import backend
+from zk.benchmark.layers import Square
 from zk.checked.asked import asked_tensor
 from zk.checked.circuit import CheckedCircuit, build_checked
 from zk.checked.columns import committed_values, draw_salt, fill_columns
@@ -42,14 +43,6 @@ class Net(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Apply the function to this module and the inputs."""
         return self.function(self, *inputs)
-
-
-class Square(nn.Module):
-    """Squares, as a product of a value with itself."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Give the squares of ``inputs``."""
-        return inputs * inputs
 
 
 def conv(*args: int, **kwargs: int) -> nn.Module:

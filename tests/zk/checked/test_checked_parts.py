@@ -100,6 +100,7 @@ def test_fidelity_is_that_of_all_outputs(pair: Path, tmp_path: Path) -> None:
     error = (torch.tensor(run.fidelity.output) - expected).abs()
     assert len(error) == 4 + 3
     assert run.fidelity.max_abs_error == pytest.approx(float(error.max()), abs=1e-6)
-    sampled = planner._sampled(pair, [inputs], tmp_path, circuit.program.options, BUDGET)
-    planned = planner._fidelity(planner._expected(pair, [inputs]), sampled.outputs)
+    batch = [tensor[None] for tensor in inputs]
+    sampled = planner._sampled(pair, batch, tmp_path, circuit.program.options, BUDGET)
+    planned = planner._fidelity(planner._expected(pair, batch), sampled)
     assert planned.mean_abs_error == pytest.approx(float(error.mean()), abs=1e-6)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from zk.benchmark.layers import Square
 from zk.checked.attribution import attribute_checked
 from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
@@ -92,11 +93,6 @@ def test_activations_are_as_fine_as_asked(network: Path, samples: list[torch.Ten
         found = {candidate.options.activation_bits for candidate in plan.candidates}
         assert min(found) >= 9
         assert (found == {9}) is pinned
-
-
-class Square(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * x
 
 
 def test_tables_hold_what_only_the_chosen_scales_divide(tmp_path: Path) -> None:
