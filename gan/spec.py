@@ -9,12 +9,16 @@ from typing import Any
 
 from gan.digest import json_digest
 from gan.errors import SpecError
+from gan.mechanisms import STYLE_WIDTH, Mechanisms
 
 FAMILIES = ("conv", "subpixel", "separable", "pointwise", "grouped", "mlp", "hybrid")
 CONDITIONINGS = ("embedding", "one_hot", "conditional_batchnorm")
 UPSAMPLINGS = ("transposed", "pixel_shuffle", "nearest", "none")
-NORMALISATIONS = ("batch", "none")
-ACTIVATIONS = ("relu", "leaky_relu", "hardswish", "silu", "tanh", "gelu")
+NORMALISATIONS = ("batch", "instance", "none")
+ACTIVATIONS = ("relu", "leaky_relu", "hardswish", "silu", "tanh", "gelu", "mixed")
+MIXED = ("relu", "leaky_relu")
+"""What the hidden layers of ``activation=mixed`` take in turn."""
+
 HEADS = ("tanh", "clamp")
 
 _FAMILY_UPSAMPLINGS = {
@@ -28,6 +32,7 @@ _FAMILY_UPSAMPLINGS = {
 }
 _MAX_WIDTH = 8192
 _MAX_STAGES = 6
+_LATER_FIELDS = ("bias", "mechanisms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +51,17 @@ class GeneratorSpec:
         widths: channels (or hidden units) per stage, at least one.
         embed_dim: length of the class embedding; positive for ``embedding`` and 0 otherwise.
         blocks_per_stage: layers per stage, the upsampling one included (the others keep the resolution).
-        kernel: side of the convolution kernel; 4 for ``transposed``, 1 for ``pointwise``, 0 for ``mlp``, else odd.
+        kernel: side of the convolution kernel; 3 or 4 for ``transposed``, 1 for ``pointwise``, 0 for ``mlp``, else odd.
         upsampling: one of the ways that the family allows.
-        normalisation: ``batch`` or ``none``.
-        activation: one of :data:`ACTIVATIONS`, after every hidden layer.
+        normalisation: one of :data:`NORMALISATIONS`; ``instance`` normalises feature maps and leaves vectors alone.
+        activation: one of :data:`ACTIVATIONS`, after every hidden layer; ``mixed`` takes :data:`MIXED` in turn.
         head: ``tanh``, or ``clamp`` to [-1, 1].
         groups: groups of every convolution in the ``grouped`` family, 1 otherwise.
         num_classes: number of classes, at least 2.
         image_size: side of the square output, in pixels.
         image_channels: channels of the output.
+        bias: whether the layers before a normalisation have a bias of their own; the others always have one.
+        mechanisms: additions to the row of stages.
     """
 
     family: str
@@ -72,9 +79,12 @@ class GeneratorSpec:
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
+    bias: bool = True
+    mechanisms: Mechanisms = Mechanisms()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "mechanisms", Mechanisms.from_mapping(self.mechanisms))
         self._check_choices()
         self._check_numbers()
         self._check_combinations()
@@ -124,18 +134,36 @@ class GeneratorSpec:
                 f"got embed_dim={self.embed_dim} with conditioning={self.conditioning}"
             )
         if self.conditioning == "conditional_batchnorm" and self.normalisation != "batch":
-            raise SpecError("conditioning=conditional_batchnorm needs normalisation=batch; got normalisation=none")
+            raise SpecError(
+                f"conditioning=conditional_batchnorm needs normalisation=batch; got normalisation={self.normalisation}"
+            )
+        if not isinstance(self.bias, bool):
+            raise SpecError(f"bias must be true or false; got {self.bias!r}")
+        self._check_mechanisms()
         self._check_kernel()
         self._check_geometry()
 
-    def _check_kernel(self) -> None:
-        fixed = {"pointwise": 1, "mlp": 0}.get(self.family, 4 if self.upsampling == "transposed" else None)
-        if fixed is not None and self.kernel != fixed:
+    def _check_mechanisms(self) -> None:
+        used = self.mechanisms
+        if self.family in ("mlp", "hybrid") and used.on_feature_maps:
+            raise SpecError(f"family {self.family} takes no {', '.join(used.on_feature_maps)}; choose an image family")
+        if self.family == "mlp" and self.normalisation == "instance":
+            raise SpecError("normalisation=instance needs feature maps; family mlp has none")
+        if used.style_layers and (self.normalisation == "none" or self.conditioning == "conditional_batchnorm"):
             raise SpecError(
-                f"kernel must be {fixed} for family={self.family}, upsampling={self.upsampling}; got {self.kernel}"
+                "style_layers need a normalisation, and no conditioning=conditional_batchnorm, whose place they take; "
+                f"got normalisation={self.normalisation}, conditioning={self.conditioning}"
             )
-        if fixed is None and self.kernel not in (1, 3, 5):
-            raise SpecError(f"kernel must be 1, 3 or 5 for family={self.family}; got {self.kernel}")
+
+    def _check_kernel(self) -> None:
+        usual = (3, 4) if self.upsampling == "transposed" else (1, 3, 5)
+        allowed = {"pointwise": (1,), "mlp": (0,)}.get(self.family, usual)
+        if self.kernel not in allowed:
+            *others, last = map(str, allowed)
+            listed = f"{', '.join(others)} or {last}" if others else last
+            raise SpecError(
+                f"kernel must be {listed} for family={self.family}, upsampling={self.upsampling}; got {self.kernel}"
+            )
         if (self.family == "grouped") != (self.groups > 1):
             raise SpecError(f"groups must be above 1 in family grouped, else 1; got {self.groups} in {self.family}")
         if self.family == "mlp" and self.blocks_per_stage != 1:
@@ -151,6 +179,10 @@ class GeneratorSpec:
             raise SpecError("family hybrid needs at least one hidden width before its channel width; got one width")
         if any(width % self.groups for width in self.widths):
             raise SpecError(f"widths must be multiples of groups={self.groups}; got {self.widths}")
+
+    def activation_at(self, position: int) -> str:
+        """Name of the activation of the hidden layer at ``position``, counted from 0."""
+        return MIXED[position % len(MIXED)] if self.activation == "mixed" else self.activation
 
     @property
     def doublings(self) -> int:
@@ -168,9 +200,23 @@ class GeneratorSpec:
         return self.latent_dim + {"embedding": self.embed_dim, "one_hot": self.num_classes}.get(self.conditioning, 0)
 
     @property
+    def condition_dim(self) -> int:
+        """Length of what a normalisation's affine map depends on; 0 where it depends on nothing."""
+        if self.mechanisms.style_layers:
+            return STYLE_WIDTH
+        return self.num_classes if self.conditioning == "conditional_batchnorm" else 0
+
+    @property
     def digest(self) -> str:
-        """sha256 of the canonical JSON form: equal specs, and only those, share it."""
-        return json_digest(asdict(self))
+        """sha256 of the canonical JSON form: equal specs, and only those, share it.
+
+        Fields that came later are left out at their defaults, so that what was trained before them keeps its digest.
+        """
+        form = asdict(self)
+        for field in fields(self):
+            if field.name in _LATER_FIELDS and getattr(self, field.name) == field.default:
+                del form[field.name]
+        return json_digest(form)
 
     def to_json(self) -> str:
         """Return the spec as JSON, every field named."""

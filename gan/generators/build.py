@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.generators.families import hybrid_stages, image_stages, mlp_stages
 from gan.generators.generator import Generator
+from gan.generators.layers import LINEAR_OPERATORS, Stage, build_activation
+from gan.mechanisms import STYLE_WIDTH
 from gan.spec import GeneratorSpec
 
 
@@ -17,7 +20,11 @@ def build_generator(spec: GeneratorSpec, *, seed: int = 0) -> Generator:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Generator(class_code=_class_code(spec), stages=_STAGES.get(spec.family, image_stages)(spec))
+        stages = _STAGES.get(spec.family, image_stages)(spec)
+        generator = Generator(class_code=_class_code(spec), stages=stages, mapping=_mapping(spec))
+        if spec.mechanisms.spectral_norm:
+            _normalise_spectrally(generator)
+        return generator
 
 
 _STAGES = {"mlp": mlp_stages, "hybrid": hybrid_stages}
@@ -27,3 +34,17 @@ def _class_code(spec: GeneratorSpec) -> nn.Module | None:
     if spec.conditioning == "embedding":
         return nn.Linear(spec.num_classes, spec.embed_dim, bias=False)
     return nn.Identity() if spec.conditioning == "one_hot" else None
+
+
+def _mapping(spec: GeneratorSpec) -> nn.Module | None:
+    layers: list[nn.Module] = []
+    for place in range(spec.mechanisms.style_layers):
+        inputs = STYLE_WIDTH if place else spec.input_dim
+        layers += [nn.Linear(inputs, STYLE_WIDTH), build_activation(spec.activation_at(place))]
+    return nn.Sequential(*layers) if layers else None
+
+
+def _normalise_spectrally(generator: Generator) -> None:
+    for stage in [module for module in generator.modules() if isinstance(module, Stage)]:
+        for layer in [module for module in stage.operator.modules() if isinstance(module, LINEAR_OPERATORS)]:
+            spectral_norm(layer)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.errors import SpecError
+
+LinearOperator: TypeAlias = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+LINEAR_OPERATORS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def build_activation(name: str) -> nn.Module:
@@ -33,44 +40,91 @@ def per_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(*values.shape, *([1] * (like.ndim - 2)))
 
 
-class ClassAffine(nn.Module):
-    """``x * scale[class] + shift[class]`` per channel, the class given as a one-hot row.
+class Modulation(nn.Module):
+    """``x * scale(condition) + shift(condition)`` per channel; both maps are affine, and at first 1 and 0.
 
-    Shapes: x [N, C, ...], one_hot [N, K] -> [N, C, ...].
+    Shapes: x [N, C, ...], condition [N, K] -> [N, C, ...]. The condition is a one-hot row, whose maps are tables with
+    no need of biases, or a style vector.
     """
 
-    def __init__(self, num_classes: int, channels: int) -> None:
+    def __init__(self, condition_dim: int, channels: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.scale = nn.Linear(num_classes, channels, bias=False)
-        self.shift = nn.Linear(num_classes, channels, bias=False)
-        nn.init.ones_(self.scale.weight)
+        self.scale = nn.Linear(condition_dim, channels, bias=bias)
+        self.shift = nn.Linear(condition_dim, channels, bias=bias)
         nn.init.zeros_(self.shift.weight)
+        if bias:
+            nn.init.normal_(self.scale.weight, std=condition_dim**-0.5 / 4)
+            nn.init.ones_(self.scale.bias)
+            nn.init.zeros_(self.shift.bias)
+        else:
+            nn.init.ones_(self.scale.weight)
 
-    def forward(self, x: Tensor, one_hot: Tensor) -> Tensor:
-        """Apply the class's affine map."""
-        return x * per_channel(self.scale(one_hot), x) + per_channel(self.shift(one_hot), x)
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Apply the condition's affine map."""
+        return x * per_channel(self.scale(condition), x) + per_channel(self.shift(condition), x)
+
+
+class InstanceNorm(nn.Module):
+    """Normalisation of each channel of each image over its pixels (Ulyanov et al. 2016, equation 2), no affine map.
+
+    Written as a layer normalisation over height and width, which is the operator that circuits have a form for.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``x`` [N, C, H, W]."""
+        return F.layer_norm(x, x.shape[-2:])
+
+
+class Affine(nn.Module):
+    """``x * weight + bias`` per channel of [N, C, ...]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Apply the map; the condition is not read."""
+        return x * per_channel(self.weight[None], x) + per_channel(self.bias[None], x)
 
 
 class ChannelNorm(nn.Module):
-    """Batch normalisation over axis 1 of [N, C] or [N, C, H, W], with one affine map or one per class.
+    """Normalisation of [N, C] or [N, C, H, W] by batch or by instance, with one affine map or one per condition.
 
     Conditional form: de Vries et al. 2017, "Modulating early visual processing by language", equation 3.
+
+    Args:
+        channels: C.
+        flat: the input is [N, C]; only by batch.
+        kind: "batch" or "instance".
+        condition_dim: length of the condition that the affine map depends on; 0 for one map.
+        condition_bias: whether that dependence has a bias (a style), or is a table of classes.
     """
 
-    def __init__(self, channels: int, *, flat: bool, num_classes: int = 0) -> None:
+    def __init__(
+        self, channels: int, *, flat: bool, kind: str = "batch", condition_dim: int = 0, condition_bias: bool = False
+    ) -> None:
         super().__init__()
-        norm = nn.BatchNorm1d if flat else nn.BatchNorm2d
-        self.norm = norm(channels, affine=num_classes == 0)
-        self.affine = ClassAffine(num_classes, channels) if num_classes else None
+        plain = condition_dim == 0
+        if kind == "batch":
+            norm = nn.BatchNorm1d if flat else nn.BatchNorm2d
+            self.norm: nn.Module = norm(channels, affine=plain)
+        else:
+            self.norm = InstanceNorm()
+        self.affine: Modulation | Affine | None = None
+        if not plain:
+            self.affine = Modulation(condition_dim, channels, bias=condition_bias)
+        elif kind == "instance":
+            self.affine = Affine(channels)
 
-    def forward(self, x: Tensor, one_hot: Tensor) -> Tensor:
-        """Normalise ``x`` and apply the affine map; ``one_hot`` is read only in the conditional form."""
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Normalise ``x`` and apply the affine map; ``condition`` is read only in the conditional form."""
         x = self.norm(x)
-        return x if self.affine is None else self.affine(x, one_hot)
+        return x if self.affine is None else self.affine(x, condition)
 
 
 class Stage(nn.Module):
-    """One layer of a generator: linear operator, rearrangement, normalisation, activation.
+    """One layer of a generator: linear operator, rearrangement, normalisation, activation, dropout.
 
     The rearrangement (reshape or pixel shuffle) must keep each output channel of the operator within one channel of its
     result, ``repeat`` neighbouring ones to each, so that a normalisation after it folds into the operator before it.
@@ -83,17 +137,19 @@ class Stage(nn.Module):
         rearrange: nn.Module | None = None,
         norm: nn.Module | None = None,
         activation: nn.Module | None = None,
+        dropout: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.operator = operator
         self.rearrange = rearrange or nn.Identity()
         self.norm = norm
         self.activation = activation or nn.Identity()
+        self.dropout = dropout
 
-    def forward(self, x: Tensor, one_hot: Tensor) -> Tensor:
-        """Apply the stage to ``x``; ``one_hot`` [N, K] feeds a conditional normalisation."""
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Apply the stage to ``x``; ``condition`` [N, K] feeds a conditional normalisation."""
         x = self.rearrange(self.operator(x))
         if self.norm is not None:
-            x = self.norm(x, one_hot)
+            x = self.norm(x, condition)
         activated: Tensor = self.activation(x)
-        return activated
+        return activated if self.dropout is None else self.dropout(activated)

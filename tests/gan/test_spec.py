@@ -5,6 +5,8 @@ import pytest
 from gan.errors import SpecError
 from gan.spec import GeneratorSpec
 
+MLP = {"family": "mlp", "kernel": 0, "upsampling": "none"}
+
 
 def spec(**changes: object) -> GeneratorSpec:
     base = {"family": "subpixel", "latent_dim": 8, "conditioning": "one_hot", "widths": (8, 6, 4)}
@@ -23,6 +25,18 @@ def test_digest_differs_for_every_field() -> None:
     made = spec()
     changed = [spec(latent_dim=9), spec(widths=(8, 6, 5)), spec(activation="silu"), spec(kernel=5), spec(head="clamp")]
     assert len({made.digest, *(other.digest for other in changed)}) == 6
+
+
+def test_later_fields_leave_older_digests_alone() -> None:
+    made = spec()
+    assert made.digest == "d74d8da4e28344da4673350c119914a79f7e8723fd2681284d5fd475f70b06dd"
+    assert len({made.digest, spec(bias=False).digest, spec(mechanisms={"skip": True}).digest}) == 3
+    assert spec(mechanisms={"skip": False}).digest == made.digest
+
+
+def test_mechanisms_survive_json() -> None:
+    made = spec(mechanisms={"attention": "light", "dropout": 0.25}, bias=False)
+    assert GeneratorSpec.from_json(made.to_json()) == made
 
 
 def test_spec_is_frozen() -> None:
@@ -49,7 +63,19 @@ def test_geometry_follows_widths() -> None:
         ({"conditioning": "embedding"}, "embed_dim must be positive with conditioning=embedding"),
         ({"conditioning": "conditional_batchnorm", "normalisation": "none"}, "needs normalisation=batch"),
         ({"upsampling": "transposed"}, "upsampling of family subpixel"),
-        ({"family": "conv", "upsampling": "transposed", "kernel": 3}, "kernel must be 4"),
+        ({"family": "conv", "upsampling": "transposed", "kernel": 5}, "kernel must be 3 or 4"),
+        ({"bias": 1}, "bias must be true or false"),
+        ({"mechanisms": {"skips": True}}, r"unknown mechanisms \['skips'\]"),
+        ({"mechanisms": 3}, "mechanisms must be a mapping"),
+        ({"mechanisms": {"attention": "heavy"}}, "attention must be one of none, light, full"),
+        ({"mechanisms": {"residual_blocks": -1}}, "residual_blocks must be an integer from 0"),
+        ({"mechanisms": {"dropout": 1.0}}, "dropout must be a probability below 1"),
+        ({"mechanisms": {"wavelet": "yes"}}, "wavelet must be true or false"),
+        ({"mechanisms": {"multi_scale": True, "feature_pyramid": True}}, "choose one"),
+        ({"mechanisms": {"style_layers": 1}, "normalisation": "none"}, "style_layers need a normalisation"),
+        ({"mechanisms": {"style_layers": 1}, "conditioning": "conditional_batchnorm"}, "whose place they take"),
+        ({**MLP, "mechanisms": {"skip": True, "attention": "light"}}, "takes no skip, attention"),
+        ({**MLP, "normalisation": "instance"}, "needs feature maps"),
         ({"family": "pointwise", "kernel": 3}, "kernel must be 1"),
         ({"kernel": 2}, "kernel must be 1, 3 or 5"),
         ({"groups": 2}, "groups must be above 1 in family grouped"),
