@@ -32,7 +32,12 @@ class ProjectionDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
         """Judge ``images`` [N, C, H, W] in [-1, 1] as pictures of ``labels`` [N]."""
-        features = self.features(images).sum(dim=(2, 3))
+        features = self.features_of(images, labels).sum(dim=(2, 3))
         projection = (self.class_embedding(labels) * features).sum(dim=1)
         realness = self.realness(features).squeeze(1) + projection
         return DiscriminatorOutput(realness, None if self.class_head is None else self.class_head(features))
+
+    def features_of(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Give the last feature map [N, c, s, s]; the labels come in behind it."""
+        features: Tensor = self.features(images)
+        return features

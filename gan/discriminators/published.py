@@ -32,6 +32,11 @@ class PublishedDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
         """Judge ``images`` [N, C, H, W] in [-1, 1] as pictures of ``labels`` [N]."""
-        plane = self.class_map(labels).view(-1, 1, self.image_size, self.image_size)
-        features = self.features(torch.cat([images, plane], dim=1)).flatten(1)
+        features = self.features_of(images, labels).flatten(1)
         return DiscriminatorOutput(self.realness(features).squeeze(1), None)
+
+    def features_of(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Give the last feature map [N, c, s, s]."""
+        plane = self.class_map(labels).view(-1, 1, self.image_size, self.image_size)
+        features: Tensor = self.features(torch.cat([images, plane], dim=1))
+        return features

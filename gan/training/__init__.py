@@ -1,13 +1,19 @@
 """Training a conditional generator; imports without Optuna, MLflow, Hydra or EZKL."""
 
+from gan.training.distillation import Distillation, Teacher
 from gan.training.hardware import resolve_device
 from gan.training.loop import TrainingIntervals, train_generator
 from gan.training.progress import ConsoleProgress
+from gan.training.progressive import Progressive
 from gan.training.recipe import TrainingBudget, TrainingRecipe, published_budget
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
+from gan.training.weight_forms import WeightForm
 
 __all__ = [
     "ConsoleProgress",
+    "Distillation",
+    "Progressive",
+    "Teacher",
     "TrainingBudget",
     "TrainingHooks",
     "TrainingIntervals",
@@ -15,6 +21,7 @@ __all__ = [
     "TrainingRecipe",
     "TrainingRecord",
     "TrainingResult",
+    "WeightForm",
     "published_budget",
     "resolve_device",
     "train_generator",

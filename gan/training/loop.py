@@ -13,11 +13,14 @@ from gan.errors import SpecError
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training.checkpoint import load_checkpoint, save_checkpoint
+from gan.training.distillation import Teacher
 from gan.training.hardware import multiplies_bf16
+from gan.training.progressive import Growing, plain_generator
 from gan.training.recipe import TrainingBudget, TrainingRecipe
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
+from gan.training.weight_forms import baked, prune
 
 CHECKPOINT_NAME = "checkpoint.pt"
 
@@ -52,24 +55,27 @@ def train_generator(
     folder: Path | None = None,
     intervals: TrainingIntervals | None = None,
     hooks: TrainingHooks | None = None,
+    teacher: Teacher | None = None,
 ) -> TrainingResult:
-    """Train the generator that ``spec`` describes until ``budget`` ends.
+    """Train the generator that ``spec`` describes until ``budget`` ends; ``teacher`` is for recipes that distil.
 
     With ``folder``, a checkpoint there is continued on the same random streams, and new ones are written to it, also
     when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``.
 
     Raises:
-        SpecError: spec and dataset disagree on image size or classes.
+        SpecError: spec and dataset disagree on image size or classes, or the recipe asks for what they do not give.
         CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one.
     """
     _check_fit(spec, dataset)
-    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device)
+    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher)
     identity = {
         "spec": spec.digest,
         "recipe": recipe.digest,
         "dataset": dataset.digest,
         "seed": str(seed),
     }
+    if teacher is not None:
+        identity["teacher"] = teacher.digest
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is not None and path.exists():
         state.load_state_dict(load_checkpoint(path, identity, device=device))
@@ -114,6 +120,7 @@ class _Run:
         try:
             while not self._finished(step_limit):
                 self._between_steps = False
+                self._keep_to_schedule(step_limit)
                 d_loss, g_loss = train_step(state, self._recipe, bf16=bf16)
                 self._between_steps = True
                 state.seconds = self._first_seconds + time.monotonic() - self._started
@@ -131,6 +138,26 @@ class _Run:
             raise
         self._save()
         return self._result(TrainingOutcome.COMPLETED, "the budget ended")
+
+    def _keep_to_schedule(self, step_limit: int | None) -> None:
+        """Set the resolution, and drop weights, as the spent share of the budget asks for."""
+        state, form = self._state, self._recipe.weight_form
+        share = self._share(step_limit)
+        if self._recipe.progressive is not None:
+            for module in (state.generator, state.average):
+                assert isinstance(module, Growing)
+                module.resolution = self._recipe.progressive.at(share)
+        wanted = form.sparsity_at(share)
+        if wanted > state.sparsity:
+            prune(plain_generator(state.generator), wanted)
+            state.sparsity = wanted
+
+    def _share(self, step_limit: int | None) -> float:
+        """Share of the budget that is spent, by whichever limit is nearer."""
+        shares = [0.0 if step_limit is None else self._state.step / step_limit]
+        if self._budget.seconds is not None:
+            shares.append(self._state.seconds / self._budget.seconds)
+        return min(1.0, max(shares))
 
     def _finished(self, step_limit: int | None) -> bool:
         if step_limit is not None and self._state.step >= step_limit:
@@ -182,7 +209,7 @@ class _Run:
     def _result(self, outcome: TrainingOutcome, message: str) -> TrainingResult:
         state = self._state
         return TrainingResult(
-            generator=state.average,
+            generator=baked(plain_generator(state.average)),
             outcome=outcome,
             steps=state.step,
             last_finite_step=self._last_finite_step,

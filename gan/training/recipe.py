@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from gan.augment import POLICIES
 from gan.digest import json_digest
 from gan.errors import SpecError
 from gan.losses import ADVERSARIAL_LOSSES
+from gan.training.distillation import Distillation
+from gan.training.progressive import Progressive
+from gan.training.weight_forms import WeightForm
+
+METHODS = ("gan", "vae", "vae_gan")
+_LATER_FIELDS = (
+    "method",
+    "kl_weight",
+    "reconstruction_weight",
+    "gradient_clip",
+    "dual_discriminator",
+    "weight_form",
+    "distillation",
+    "progressive",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +44,15 @@ class TrainingRecipe:
         augmentation: differentiable augmentation policy, in order.
         bf16: autocast to bfloat16 where the hardware multiplies it natively.
         channels_last: keep images and weights in channels-last memory order.
+        method: ``gan``; ``vae``, a conditional autoencoder without a discriminator; or ``vae_gan``, both losses.
+        kl_weight: of the divergence from the prior, beside a reconstruction of weight ``reconstruction_weight``; 1 and
+            1 make the evidence lower bound of a decoder with unit variance.
+        reconstruction_weight: see there. Both are read by the autoencoders only.
+        gradient_clip: greatest norm of each network's gradient; 0 clips nothing.
+        dual_discriminator: a second discriminator judges the images at half their size; losses are averaged.
+        weight_form: what the generator's weights and activations may be.
+        distillation: how much is learnt from a teacher; None needs none.
+        progressive: sizes that training goes through; None trains at the full one.
     """
 
     loss: str = "hinge"
@@ -44,6 +68,14 @@ class TrainingRecipe:
     augmentation: tuple[str, ...] = ()
     bf16: bool = True
     channels_last: bool = True
+    method: str = "gan"
+    kl_weight: float = 1.0
+    reconstruction_weight: float = 1.0
+    gradient_clip: float = 0.0
+    dual_discriminator: bool = False
+    weight_form: WeightForm = WeightForm()
+    distillation: Distillation | None = None
+    progressive: Progressive | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -68,13 +100,26 @@ class TrainingRecipe:
                 "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class "
                 f"head; got {self.auxiliary_weight} with discriminator={self.discriminator}"
             )
+        if self.method not in METHODS:
+            raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
+        for name in ("kl_weight", "reconstruction_weight", "gradient_clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SpecError(f"{name} must be finite and not negative; got {getattr(self, name)}")
+        if self.method == "vae" and (self.distillation is not None or self.dual_discriminator):
+            raise SpecError("method=vae has no discriminator and no teacher; got distillation or dual_discriminator")
+        if self.progressive is not None and (self.distillation is not None or self.method != "gan"):
+            raise SpecError("progressive training needs method=gan and no distillation")
         if unknown := set(self.augmentation) - set(POLICIES):
             raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
 
     @property
     def digest(self) -> str:
-        """sha256 of the canonical JSON form."""
-        return json_digest(asdict(self))
+        """sha256 of the canonical JSON form; fields that came later are left out at their defaults."""
+        form = asdict(self)
+        for field in fields(self):
+            if field.name in _LATER_FIELDS and getattr(self, field.name) == field.default:
+                del form[field.name]
+        return json_digest(form)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def straight_through(rounded: Tensor, values: Tensor) -> Tensor:
-    """Return ``rounded`` with the gradient of ``values``."""
-    return values + (rounded - values).detach()
+    """Return ``rounded``, exactly, with the gradient of ``values``."""
+    return rounded.detach() + (values - values.detach())
 
 
 def fixed_point(values: Tensor, bits: int) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -12,77 +13,147 @@ from gan.data import BatchSource, ImageDataset
 from gan.discriminators import DiscriminatorSpec, build_discriminator
 from gan.discriminators.projection import ProjectionDiscriminator
 from gan.discriminators.published import PublishedDiscriminator
+from gan.errors import SpecError
 from gan.generators import Generator, build_generator
 from gan.spec import GeneratorSpec
+from gan.training.distillation import Adaptors, Teacher, map_channels
+from gan.training.progressive import Growing
 from gan.training.recipe import TrainingRecipe
+from gan.training.variational import Encoder
+from gan.training.weight_forms import apply_form
+
+Discriminator: TypeAlias = PublishedDiscriminator | ProjectionDiscriminator
 
 
 @dataclass
 class TrainingState:
     """The state of one training run; saved and restored as a whole.
 
-    ``step`` counts finished optimiser steps, ``seconds`` the wall clock spent on them over all sessions.
+    ``step`` counts finished optimiser steps, ``seconds`` the wall clock spent on them over all sessions, ``sparsity``
+    the share of the generator's weights that was dropped. ``generator`` and ``average`` are a ``Growing`` in
+    progressive training. ``companion`` is what is trained with the generator beside it: an encoder, or the adaptors
+    of a distillation, whose ``teacher`` is not saved.
     """
 
-    generator: Generator
-    average: Generator
-    discriminator: PublishedDiscriminator | ProjectionDiscriminator
+    generator: Generator | Growing
+    average: Generator | Growing
+    discriminator: Discriminator
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     batches: BatchSource
     rng: torch.Generator
     latent_dim: int
     num_classes: int
+    half_discriminator: Discriminator | None = None
+    companion: Encoder | Adaptors | None = None
+    teacher: Teacher | None = None
     step: int = 0
     seconds: float = 0.0
+    sparsity: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
     _MODULES = ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer", "batches")
+    _OPTIONAL = ("half_discriminator", "companion")
+
+    @property
+    def judges(self) -> tuple[tuple[Discriminator, int], ...]:
+        """Discriminators, each with the factor by which the images that it sees are smaller."""
+        half = self.half_discriminator
+        return ((self.discriminator, 1),) if half is None else ((self.discriminator, 1), (half, 2))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as tensors and plain values."""
-        parts = {name: getattr(self, name).state_dict() for name in self._MODULES}
-        counters = {"step": self.step, "seconds": self.seconds, "history": self.history}
+        parts = {name: getattr(self, name).state_dict() for name in self._saved()}
+        counters = {"step": self.step, "seconds": self.seconds, "history": self.history, "sparsity": self.sparsity}
         return {**parts, **counters, "rng": self.rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
-        for name in self._MODULES:
+        for name in self._saved():
             getattr(self, name).load_state_dict(state[name])
         self.rng.set_state(state["rng"].cpu())
         self.step, self.seconds, self.history = state["step"], state["seconds"], list(state["history"])
+        self.sparsity = state.get("sparsity", 0.0)  # older checkpoints have none
+
+    def _saved(self) -> tuple[str, ...]:
+        return (*self._MODULES, *(name for name in self._OPTIONAL if getattr(self, name) is not None))
 
 
 def build_state(
-    spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset, *, seed: int, device: torch.device
+    spec: GeneratorSpec,
+    recipe: TrainingRecipe,
+    dataset: ImageDataset,
+    *,
+    seed: int,
+    device: torch.device,
+    teacher: Teacher | None = None,
 ) -> TrainingState:
-    """Build the state before the first step; every random stream derives from ``seed``, the data is on ``device``."""
-    generator = build_generator(spec, seed=seed).to(device)
-    discriminator_spec = DiscriminatorSpec(
-        kind=recipe.discriminator,
-        widths=recipe.discriminator_widths,
-        auxiliary_head=recipe.auxiliary_weight > 0,
-        num_classes=spec.num_classes,
-        image_size=spec.image_size,
-        image_channels=spec.image_channels,
-    )
-    discriminator = build_discriminator(discriminator_spec, seed=seed + 1).to(device)
-    if recipe.channels_last:
-        generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this form
-        discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Build the state before the first step; every random stream derives from ``seed``, the data is on ``device``.
+
+    Raises:
+        SpecError: the recipe asks for what spec or teacher do not give.
+    """
+    plain = build_generator(spec, seed=seed)
+    if not recipe.weight_form.plain:
+        apply_form(plain, recipe.weight_form)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 4)
+        companion = _companion(spec, recipe, teacher)
+        generator: Generator | Growing = plain
+        if recipe.progressive is not None:
+            generator = Growing(plain, spec, recipe.progressive.sizes)
+    generator.to(device)
+    discriminator = build_discriminator(_discriminator_spec(spec, recipe, 1), seed=seed + 1).to(device)
+    half = None
+    if recipe.dual_discriminator:
+        half = build_discriminator(_discriminator_spec(spec, recipe, 2), seed=seed + 5).to(device)
+    for module in (generator, discriminator, half, companion):
+        if module is not None:
+            module.to(device)
+            if recipe.channels_last:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
     average = copy.deepcopy(generator).eval().requires_grad_(False)
+    judging = [module for module in (discriminator, half) if module is not None]
+    made = [module for module in (generator, companion) if module is not None]
     return TrainingState(
         generator=generator,
         average=average,
         discriminator=discriminator,
-        generator_optimizer=_adam(generator, recipe.generator_learning_rate, recipe),
-        discriminator_optimizer=_adam(discriminator, recipe.discriminator_learning_rate, recipe),
+        generator_optimizer=_adam(made, recipe.generator_learning_rate, recipe),
+        discriminator_optimizer=_adam(judging, recipe.discriminator_learning_rate, recipe),
         batches=BatchSource(dataset.train, seed=seed + 2, horizontal_flip=dataset.horizontal_flip),
         rng=torch.Generator().manual_seed(seed + 3),
         latent_dim=spec.latent_dim,
         num_classes=spec.num_classes,
+        half_discriminator=half,
+        companion=companion,
+        teacher=teacher,
     )
 
 
-def _adam(module: torch.nn.Module, learning_rate: float, recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=recipe.adam_betas, fused=True)
+def _discriminator_spec(spec: GeneratorSpec, recipe: TrainingRecipe, smaller: int) -> DiscriminatorSpec:
+    """The discriminator of images ``smaller`` times smaller, one convolution less for half of the side."""
+    return DiscriminatorSpec(
+        kind=recipe.discriminator,
+        widths=recipe.discriminator_widths[smaller - 1 :],
+        auxiliary_head=recipe.auxiliary_weight > 0,
+        num_classes=spec.num_classes,
+        image_size=spec.image_size // smaller,
+        image_channels=spec.image_channels,
+    )
+
+
+def _companion(spec: GeneratorSpec, recipe: TrainingRecipe, teacher: Teacher | None) -> Encoder | Adaptors | None:
+    if (recipe.distillation is None) != (teacher is None):
+        raise SpecError("a recipe with distillation needs a teacher, and a teacher needs such a recipe")
+    if recipe.method != "gan":
+        return Encoder(spec, recipe.discriminator_widths)
+    if recipe.distillation is None or teacher is None or not recipe.distillation.feature_weight:
+        return None
+    student = build_generator(spec)
+    return Adaptors(map_channels(student, spec), map_channels(teacher.generator, teacher.spec))
+
+
+def _adam(modules: Sequence[torch.nn.Module], learning_rate: float, recipe: TrainingRecipe) -> torch.optim.Optimizer:
+    parameters = [value for module in modules for value in module.parameters()]
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=recipe.adam_betas, fused=True)

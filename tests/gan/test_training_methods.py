@@ -1,0 +1,274 @@
+"""Ways to train beside the plain one: each runs, resumes to the same weights, and does what its name says."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan.data import ImageDataset
+from gan.errors import SpecError
+from gan.generators import Generator, build_generator
+from gan.generators.layers import LINEAR_OPERATORS, Stage
+from gan.sampling import one_hot_rows
+from gan.spec import GeneratorSpec
+from gan.training import (
+    Distillation,
+    Progressive,
+    Teacher,
+    TrainingBudget,
+    TrainingHooks,
+    TrainingIntervals,
+    TrainingRecipe,
+    TrainingRecord,
+    TrainingResult,
+    WeightForm,
+    train_generator,
+)
+from gan.training.distillation import feature_maps, published_divergence
+from gan.training.progressive import Growing, Resolution
+from gan.training.rounding import binary, fixed_point, integer, ternary
+from gan.training.variational import divergence, drawn_latent, reconstruction
+from gan.training.weight_forms import apply_form, baked, prune
+
+CPU = torch.device("cpu")
+RECIPE = TrainingRecipe(batch_size=8, discriminator_widths=(8, 8), ema_decay=0.9, bf16=False)
+METHODS: dict[str, Callable[[], TrainingRecipe]] = {
+    "vae": lambda: replace(RECIPE, method="vae"),
+    "vae_gan": lambda: replace(RECIPE, method="vae_gan", kl_weight=0.01),
+    "gradient clip": lambda: replace(RECIPE, gradient_clip=3.0),
+    "two discriminators": lambda: replace(RECIPE, dual_discriminator=True),
+    "integer weights": lambda: replace(RECIPE, weight_form=WeightForm(kind="integer")),
+    "binary weights": lambda: replace(RECIPE, weight_form=WeightForm(kind="binary")),
+    "ternary weights": lambda: replace(RECIPE, weight_form=WeightForm(kind="ternary", activation_bits=6)),
+    "pruning": lambda: replace(RECIPE, weight_form=WeightForm(sparsity=0.5, pruning_at=(0.3, 0.6))),
+    "growing": lambda: replace(RECIPE, progressive=Progressive(sizes=(8, 16))),
+    "distillation": lambda: replace(
+        RECIPE, distillation=Distillation(feature_weight=0.5, judge_weight=0.5, kl_weight=0.5)
+    ),
+}
+
+
+def teacher_of(spec: GeneratorSpec) -> Teacher:
+    larger = replace(spec, latent_dim=spec.latent_dim + 3, widths=tuple(2 * width for width in spec.widths))
+    return Teacher(larger, build_generator(larger, seed=9).eval().requires_grad_(False), "nine")
+
+
+def train(
+    spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset, steps: int, folder: Path | None = None
+) -> TrainingResult:
+    return train_generator(
+        spec, recipe, TrainingBudget(steps=steps), dataset, seed=0, device=CPU, folder=folder,
+        intervals=TrainingIntervals(record_steps=2), teacher=teacher_of(spec) if recipe.distillation else None,
+    )  # fmt: skip
+
+
+def weights_of(generator: Generator) -> list[torch.Tensor]:
+    return [
+        layer.weight.detach()
+        for stage in generator.modules()
+        if isinstance(stage, Stage)
+        for layer in stage.operator.modules()
+        if isinstance(layer, LINEAR_OPERATORS)
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_and_gives_the_plain_generator(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, name: str
+) -> None:
+    result = train(tiny_spec, METHODS[name](), tiny_dataset, 6)
+    assert result.outcome == "completed"
+    fresh = build_generator(tiny_spec, seed=0)
+    assert result.generator.state_dict().keys() == fresh.state_dict().keys()
+    assert any(not torch.equal(a, b) for a, b in zip(weights_of(result.generator), weights_of(fresh), strict=True))
+    latent = torch.zeros(2, tiny_spec.latent_dim)
+    images = result.generator(latent, one_hot_rows(torch.tensor([0, 1]), tiny_spec.num_classes))
+    assert images.shape[-1] == tiny_spec.image_size
+    assert torch.isfinite(images).all()
+
+
+@pytest.mark.parametrize("name", ["vae_gan", "two discriminators", "pruning", "growing", "distillation"])
+def test_every_method_resumes_to_the_same_weights(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path, name: str
+) -> None:
+    """Stopped from within, as a lower limit of steps would be another schedule."""
+    recipe = METHODS[name]()
+
+    def session(folder: Path | None, stop_at: int | None) -> TrainingResult | None:
+        def stop(record: TrainingRecord) -> None:
+            if record.step == stop_at:
+                raise KeyboardInterrupt
+
+        try:
+            return train_generator(
+                tiny_spec, recipe, TrainingBudget(steps=8), tiny_dataset, seed=0, device=CPU, folder=folder,
+                intervals=TrainingIntervals(record_steps=1), hooks=TrainingHooks(on_record=stop),
+                teacher=teacher_of(tiny_spec) if recipe.distillation else None,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            return None
+
+    through = session(None, None)
+    assert session(tmp_path, 5) is None
+    resumed = session(tmp_path, None)
+    assert through is not None
+    assert resumed is not None
+    assert resumed.resumed_from_step == 5
+    for a, b in zip(through.generator.state_dict().values(), resumed.generator.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_binary_weights_have_two_values_a_channel(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    inner = weights_of(train(tiny_spec, METHODS["binary weights"](), tiny_dataset, 4).generator)[1:-1]
+    assert inner
+    for weight in inner:
+        for channel in weight:
+            assert len(channel.abs().unique()) == 1
+
+
+def test_pruning_reaches_its_share_and_keeps_zeros(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    weights = weights_of(train(tiny_spec, METHODS["pruning"](), tiny_dataset, 8).generator)
+    flat = torch.cat([weight.flatten() for weight in weights])
+    assert float((flat == 0).double().mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_smallest_are_dropped(tiny_spec: GeneratorSpec) -> None:
+    generator = build_generator(tiny_spec, seed=0)
+    before = torch.cat([weight.flatten() for weight in weights_of(generator)])
+    apply_form(generator, WeightForm(sparsity=0.25, pruning_at=(0.5,)))
+    prune(generator, 0.25)
+    after = torch.cat([weight.flatten() for weight in weights_of(baked(generator))])
+    assert before[after == 0].abs().max() <= before[after != 0].abs().min()
+
+
+def test_schedules_follow_the_budget() -> None:
+    form = WeightForm(sparsity=0.6, pruning_at=(0.25, 0.5))
+    assert [form.sparsity_at(share) for share in (0.0, 0.24, 0.25, 0.5, 1.0)] == [0.0, 0.0, 0.3, 0.6, 0.6]
+    grown = Progressive(sizes=(8, 16, 32), fade=0.5)
+    assert grown.at(0.0) == Resolution(8, 8, 1.0)
+    assert grown.at(1 / 3 + 1e-9).share == pytest.approx(0.0, abs=1e-6)
+    assert grown.at(1 / 3 + 1 / 12).share == pytest.approx(0.5)
+    assert grown.at(0.55) == Resolution(16, 16, 1.0)
+    assert grown.at(1.0) == Resolution(32, 32, 1.0)
+
+
+def test_a_growing_generator_ends_as_the_plain_one(tiny_spec: GeneratorSpec) -> None:
+    plain = build_generator(tiny_spec, seed=0).eval()
+    growing = Growing(plain, tiny_spec, (8, 16))
+    latent, one_hot = torch.randn(3, tiny_spec.latent_dim), one_hot_rows(torch.zeros(3, dtype=torch.long), 2)
+    small = growing(latent, one_hot)
+    torch.testing.assert_close(small[..., ::2, ::2], small[..., 1::2, 1::2])  # one colour for each block of pixels
+    growing.resolution = Resolution(16, 8, 0.25)
+    blended = growing(latent, one_hot)
+    growing.resolution = Resolution(16, 16, 1.0)
+    torch.testing.assert_close(growing(latent, one_hot), plain(latent, one_hot))
+    torch.testing.assert_close(blended, 0.25 * plain(latent, one_hot) + 0.75 * small)
+
+
+def test_real_images_match_the_resolution() -> None:
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    coarse = Resolution(4, 4, 1.0).match(images)
+    torch.testing.assert_close(coarse[..., 0, 0], images[..., :4, :4].mean((2, 3)))
+    assert torch.equal(Resolution(16, 16, 1.0).match(images), images)
+
+
+def test_roundings_by_hand() -> None:
+    values = torch.tensor([0.3, -0.3, 0.125, -0.125], requires_grad=True)
+    rounded = fixed_point(values, 2)
+    assert rounded.tolist() == [0.25, -0.25, 0.25, 0.0]  # halves go up
+    rounded.sum().backward()  # type: ignore[no-untyped-call]
+    assert values.grad is not None
+    assert values.grad.tolist() == [1.0] * 4
+    weight = torch.tensor([[0.5, -1.0], [0.1, 0.3]])
+    assert binary(weight, 0).tolist() == [[0.75, -0.75], [pytest.approx(0.2), pytest.approx(0.2)]]
+    assert ternary(torch.tensor([[1.0, -0.1, 0.5]]), 0).tolist() == [[0.75, 0.0, 0.75]]
+    assert integer(torch.tensor([1.0, -0.34, 0.0]), 2).tolist() == [1.0, 0.0, 0.0]
+    assert integer(torch.zeros(3), 8).tolist() == [0.0] * 3
+
+
+def test_variational_terms_by_hand() -> None:
+    mean, log_variance = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+    assert float(divergence(mean, log_variance)) == pytest.approx(0.5)
+    assert float(divergence(0 * mean, log_variance)) == 0.0
+    torch.testing.assert_close(drawn_latent(mean, log_variance, 2 * torch.ones(1, 2)), torch.tensor([[3.0, 2.0]]))
+    assert float(reconstruction(torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2))) == 2.0
+
+
+def test_the_published_divergence_is_zero_for_equal_images() -> None:
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert float(published_divergence(images, images, 3.0)) == pytest.approx(0.0, abs=1e-4)
+    assert float(published_divergence(images, -images, 3.0)) > 0.1
+
+
+def test_feature_maps_are_those_on_the_way(tiny_spec: GeneratorSpec) -> None:
+    generator = build_generator(tiny_spec, seed=0).eval()
+    latent, one_hot = torch.randn(3, tiny_spec.latent_dim), one_hot_rows(torch.zeros(3, dtype=torch.long), 2)
+    images, maps = feature_maps(generator, latent, one_hot)
+    torch.testing.assert_close(images, generator(latent, one_hot))
+    assert {size: found.shape[1] for size, found in maps.items()} == {
+        tiny_spec.base_size * 2**level: width for level, width in enumerate(tiny_spec.widths)
+    }
+
+
+def test_a_student_comes_near_its_teacher(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    teacher = Teacher(tiny_spec, build_generator(tiny_spec, seed=9).eval().requires_grad_(False), "nine")
+    recipe = replace(RECIPE, distillation=Distillation(output_weight=50.0), generator_learning_rate=2e-3)
+    latent = torch.randn(16, tiny_spec.latent_dim, generator=torch.Generator().manual_seed(3))
+    one_hot = one_hot_rows(torch.arange(16) % 2, 2)
+
+    def distance(generator: Generator) -> float:
+        return float((generator.eval()(latent, one_hot) - teacher.generator(latent, one_hot)).abs().mean().detach())
+
+    result = train_generator(
+        tiny_spec, recipe, TrainingBudget(steps=60), tiny_dataset, seed=0, device=CPU, teacher=teacher
+    )
+    assert distance(result.generator) < 0.6 * distance(build_generator(tiny_spec, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "flow"}, "method must be one of gan, vae, vae_gan"),
+        ({"gradient_clip": -1.0}, "gradient_clip must be finite"),
+        ({"method": "vae", "dual_discriminator": True}, "has no discriminator"),
+        ({"method": "vae_gan", "progressive": Progressive(sizes=(8, 16))}, "progressive training needs method=gan"),
+    ],
+)
+def test_recipes_that_cannot_be_say_why(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        replace(RECIPE, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: WeightForm(kind="octal"), "weight form must be one of"),
+        (lambda: WeightForm(weight_bits=1), "weight_bits must be in"),
+        (lambda: WeightForm(sparsity=0.5), "sparsity must be in"),
+        (lambda: WeightForm(sparsity=0.5, pruning_at=(0.6, 0.3)), "growing shares"),
+        (lambda: Progressive(sizes=(8,)), "two or more"),
+        (lambda: Progressive(sizes=(8, 12)), "multiple of the one before"),
+        (lambda: Distillation(output_weight=0.0), "one must be positive"),
+        (lambda: Distillation(temperature=0.0), "temperature must be positive"),
+    ],
+)
+def test_parts_that_cannot_be_say_why(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        make()
+
+
+def test_a_teacher_and_its_recipe_come_together(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    with pytest.raises(SpecError, match="needs a teacher"):
+        train_generator(tiny_spec, METHODS["distillation"](), TrainingBudget(steps=1), tiny_dataset, seed=0, device=CPU)
+
+
+def test_sizes_that_no_feature_map_has_are_refused(tiny_spec: GeneratorSpec) -> None:
+    with pytest.raises(SpecError, match="progressive sizes must be of"):
+        Growing(build_generator(tiny_spec), tiny_spec, (2, 16))
+
+
+def test_recipes_of_before_keep_their_digest() -> None:
+    assert TrainingRecipe().digest == "af0dd1654a8247e582ca6fc69a39199782055964c9f47a435b3719399faa427a"
+    assert replace(TrainingRecipe(), gradient_clip=1.0).digest != TrainingRecipe().digest
