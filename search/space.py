@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gan.mechanisms import Mechanisms
 from gan.spec import FAMILIES, GeneratorSpec
 from gan.training import TrainingRecipe
 from search.errors import ConfigError
 
 Value = str | int | float | bool
+MECHANISM = "mechanisms."
 
 
 class Suggester(Protocol):
@@ -78,8 +80,8 @@ class SearchSpace:
     """Dimensions per family, dimensions shared by all families, and dimensions of the training recipe.
 
     Names are fields of :class:`gan.spec.GeneratorSpec`, except that ``stages`` and ``width_0``, ``width_1``, ... make
-    up ``widths``. A family's own dimension replaces the shared one of that name. ``embed_dim`` is drawn only for
-    ``conditioning=embedding``.
+    up ``widths``, and that ``mechanisms.NAME`` is a field of :class:`gan.mechanisms.Mechanisms`. A family's own
+    dimension replaces the shared one of that name. ``embed_dim`` is drawn only for ``conditioning=embedding``.
     """
 
     families: tuple[tuple[str, tuple[tuple[str, Dimension], ...]], ...]
@@ -102,7 +104,8 @@ class SearchSpace:
         stages = named.pop("stages")
         widths = {name: named.pop(name) for name in list(named) if name.startswith("width_")}
         for name, (parameter, dimension) in named.items():
-            drawn[name] = dimension.suggest(trial, parameter)
+            place = drawn.setdefault("mechanisms", {}) if name.startswith(MECHANISM) else drawn
+            place[name.removeprefix(MECHANISM)] = dimension.suggest(trial, parameter)
         if drawn.get("conditioning") == "embedding" and embed_dim is not None:
             drawn["embed_dim"] = embed_dim[1].suggest(trial, embed_dim[0])
         count = stages[1].suggest(trial, stages[0])
@@ -146,7 +149,8 @@ def _dimensions(values: Mapping[str, Any]) -> tuple[tuple[str, Dimension], ...]:
 
 
 def _check_family(family: str, dimensions: Mapping[str, Dimension]) -> None:
-    known = {field.name for field in dataclasses.fields(GeneratorSpec)} - {"widths", "family"}
+    known = {field.name for field in dataclasses.fields(GeneratorSpec)} - {"widths", "family", "mechanisms"}
+    known |= {f"{MECHANISM}{field.name}" for field in dataclasses.fields(Mechanisms)}
     widths = {name for name in dimensions if name.startswith("width_")}
     if unknown := set(dimensions) - known - widths - {"stages"}:
         raise ConfigError(f"search space of {family} must name fields of GeneratorSpec; got {sorted(unknown)}")
