@@ -27,11 +27,22 @@ class SelfAttention(nn.Module):
         self.keys = nn.Conv2d(channels, keys, 1, bias=False)
         self.values = nn.Conv2d(channels, values, 1, bias=False)
         self.out = nn.Conv2d(values, channels, 1, bias=False)
-        self.gain = nn.Parameter(torch.zeros(1))
+        self.gain: nn.Parameter | None = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Let each position look at all of them."""
-        queries, keys, values = (layer(x).flatten(2) for layer in (self.queries, self.keys, self.values))  # [N, c, HW]
+        count, _, height, width = x.shape
+        queries, keys, values = (
+            layer(x).reshape(count, -1, height * width) for layer in (self.queries, self.keys, self.values)
+        )  # [N, c, HW]
         weights = torch.matmul(queries.transpose(1, 2), keys).softmax(dim=-1)  # [N, HW, HW]
-        seen = torch.matmul(values, weights.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
-        return x + self.gain * self.out(seen)
+        seen = torch.matmul(values, weights.transpose(1, 2)).reshape(count, -1, height, width)
+        added: Tensor = self.out(seen)
+        return x + (added if self.gain is None else self.gain * added)
+
+    @torch.no_grad()
+    def fold_gain(self) -> None:
+        """Multiply the gain into the last layer, in place."""
+        if self.gain is not None:
+            self.out.weight.mul_(self.gain)
+            self.gain = None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
+from gan.generators.attention import SelfAttention
 from gan.generators.generator import Generator
 from gan.generators.haar import InverseHaar
 from gan.generators.layers import LINEAR_OPERATORS, ChannelNorm, LinearOperator, Modulation, Stage
@@ -18,13 +19,16 @@ def fold_batchnorm(generator: Generator) -> Generator:
 
     A plain batch normalisation ``(y - mean) * gain + bias`` becomes part of the weights before it. A conditional one
     keeps its affine map, into which mean and variance are absorbed, so only that product is left. Spectral norms are
-    divided into their weights, and the mix of an inverse Haar transform is multiplied into the layer before it. What
-    depends on the image, an instance normalisation, stays. On a copy that is folded already this changes nothing.
+    divided into their weights, and the mix of an inverse Haar transform and the gain of an attention are multiplied
+    into the layers before them. What depends on the image, an instance normalisation, stays. On a copy that is folded
+    already this changes nothing.
     """
     folded = copy.deepcopy(generator).eval()
     for layer in [module for module in folded.modules() if isinstance(module, LINEAR_OPERATORS)]:
         if is_parametrized(layer, "weight"):
             remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for attention in [module for module in folded.modules() if isinstance(module, SelfAttention)]:
+        attention.fold_gain()
     for stage in [module for module in folded.modules() if isinstance(module, Stage)]:
         stage.dropout = None
         if isinstance(stage.norm, ChannelNorm):

@@ -189,6 +189,7 @@ def test_attention_begins_as_the_identity_and_then_mixes_positions() -> None:
     layer = next(module for module in build_generator(made).modules() if isinstance(module, SelfAttention))
     x, condition = torch.randn(2, 6, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 10)
     torch.testing.assert_close(layer(x, condition), x)
+    assert layer.gain is not None
     with torch.no_grad():
         layer.gain.fill_(1.0)
     moved = x.clone()
