@@ -30,6 +30,7 @@ class Mechanisms:
             reads the sum (Lin et al. 2017, upside down).
         wavelet: the head gives the four Haar sub-bands of the image at half its size.
         spectral_norm: every weight of a linear operator is divided by its greatest singular value (Miyato et al. 2018).
+        linear_layers: Linear layers up to the first feature map; those before the last have four times its channels.
         dropout: probability that a hidden unit, or a channel of a feature map, is zeroed in training.
     """
 
@@ -41,15 +42,16 @@ class Mechanisms:
     feature_pyramid: bool = False
     wavelet: bool = False
     spectral_norm: bool = False
+    linear_layers: int = 1
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.attention not in ATTENTIONS:
             raise SpecError(f"attention must be one of {', '.join(ATTENTIONS)}; got {self.attention!r}")
-        for name in ("residual_blocks", "style_layers"):
+        for name, least in (("residual_blocks", 0), ("style_layers", 0), ("linear_layers", 1)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 8:
-                raise SpecError(f"{name} must be an integer from 0 to 8; got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 8:
+                raise SpecError(f"{name} must be an integer from {least} to 8; got {value!r}")
         for name in ("skip", "multi_scale", "feature_pyramid", "wavelet", "spectral_norm"):
             if not isinstance(getattr(self, name), bool):
                 raise SpecError(f"{name} must be true or false; got {getattr(self, name)!r}")
@@ -63,7 +65,8 @@ class Mechanisms:
         """Names of those in use that need feature maps."""
         names = ("skip", "residual_blocks", "multi_scale", "feature_pyramid", "wavelet")
         used = [name for name in names if getattr(self, name)]
-        return (*used, *(["attention"] if self.attention != "none" else []))
+        used += ["attention"] if self.attention != "none" else []
+        return (*used, *(["linear_layers"] if self.linear_layers > 1 else []))
 
     @classmethod
     def from_mapping(cls, value: Any) -> Mechanisms:

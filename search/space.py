@@ -144,6 +144,25 @@ def build_search_space(
     )
 
 
+def build_fixed_space(spec: Mapping[str, Any], recipe: Mapping[str, Any] | None = None) -> SearchSpace:
+    """Build the space of one generator.
+
+    Args:
+        spec: fields of :class:`gan.spec.GeneratorSpec`, ``widths`` and ``mechanisms`` in full.
+        recipe: dimensions of the training recipe, as in :func:`build_search_space`.
+
+    Raises:
+        ConfigError: a field that specs do not have, or no widths or family.
+    """
+    fields = dict(spec)
+    family, widths, mechanisms = fields.pop("family", None), fields.pop("widths", None), fields.pop("mechanisms", {})
+    if not isinstance(family, str) or not widths:
+        raise ConfigError(f"a fixed generator needs a family and widths; got {sorted(spec)}")
+    fields |= {"stages": len(widths), **{f"width_{place}": width for place, width in enumerate(widths)}}
+    fields |= {f"{MECHANISM}{name}": value for name, value in mechanisms.items()}
+    return build_search_space({family: fields}, recipe=recipe)
+
+
 def _dimensions(values: Mapping[str, Any]) -> tuple[tuple[str, Dimension], ...]:
     return tuple((name, Dimension.from_config(name, value)) for name, value in values.items())
 

@@ -113,10 +113,12 @@ def _levels(spec: GeneratorSpec) -> list[Row]:
     """Return one row of stages for each size of the feature map."""
     used, positions = spec.mechanisms, itertools.count()
     first, side = spec.widths[0], spec.base_size
-    operator = nn.Linear(spec.input_dim, first * side * side, bias=_biased(spec))
+    sizes = (spec.input_dim, *([4 * first] * (used.linear_layers - 1)))
+    flat = [_flat(spec, inputs, outputs, positions) for inputs, outputs in pairwise(sizes)]
+    operator = nn.Linear(sizes[-1], first * side * side, bias=_biased(spec))
     to_map = nn.Unflatten(1, (first, side, side))
     levels: list[list[nn.Module]] = [
-        [_hidden(spec, operator, first, positions, to_map), *_keeping(spec, first, positions)]
+        [*flat, _hidden(spec, operator, first, positions, to_map), *_keeping(spec, first, positions)]
     ]
     for inputs, outputs in pairwise(spec.widths):
         levels.append([_larger(spec, inputs, outputs, positions), *_keeping(spec, outputs, positions)])

@@ -120,6 +120,7 @@ MECHANISMS: dict[str, dict[str, object]] = {
     "wavelet, multi scale": {"wavelet": True, "multi_scale": True},
     "spectral norm": {"spectral_norm": True},
     "dropout": {"dropout": 0.3},
+    "two linear layers": {"linear_layers": 2},
     "all that go together": {
         "skip": True, "residual_blocks": 1, "attention": "light", "style_layers": 1, "feature_pyramid": True,
         "wavelet": True, "spectral_norm": True, "dropout": 0.1,
