@@ -13,7 +13,14 @@ from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier
 from gan.data import ImageDataset
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
-from gan.training import TrainingHooks, TrainingIntervals, TrainingOutcome, TrainingResult, train_generator
+from gan.training import (
+    Teacher,
+    TrainingHooks,
+    TrainingIntervals,
+    TrainingOutcome,
+    TrainingResult,
+    train_generator,
+)
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, measure_spec
 from search.circuit_forms import CircuitForm
@@ -56,7 +63,10 @@ CandidateEvaluator = Callable[[Candidate, Path, TrainingHooks], TrialRecord]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
-    """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs."""
+    """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs.
+
+    ``teacher`` is for recipes that distil.
+    """
 
     dataset: ImageDataset
     classifier: TrainedClassifier
@@ -64,6 +74,7 @@ class Evaluator:
     reference: RealReference
     settings: EvaluationSettings
     device: torch.device
+    teacher: Teacher | None = None
 
     def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
         """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
@@ -110,6 +121,7 @@ class Evaluator:
             folder=folder,
             intervals=self.settings.intervals,
             hooks=hooks,
+            teacher=self.teacher if candidate.recipe.distillation is not None else None,
         )
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import hydra
 import optuna
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -21,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
-from gan.training import resolve_device
+from gan.training import Teacher, TrainingRecipe, resolve_device
 from search.errors import ConfigError, SearchError
 from search.files import write_text
 from search.finalists import proved_row
@@ -32,7 +34,9 @@ from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
 from search.session import prepare, run_session
 from search.settings import SessionSettings
+from search.several import run_each
 from search.study import study_uid
+from search.teacher import load_teacher
 from search.tracking import Tracker
 from zk.cost import machine_cost_model
 from zk.cost_model import CostModel, load_cost_model
@@ -48,17 +52,30 @@ CONFIG_FOLDER = str(Path(__file__).resolve().parents[1] / "conf")
 
 @hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")
 def main(config: DictConfig) -> None:
-    """Run or continue the study that the configuration describes."""
+    """Run or continue the study that the configuration describes, or each of those that it lists."""
+    try:
+        if names := config.get("experiments"):
+            hydra_config = HydraConfig.get()
+            output, overrides = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
+            if failed := run_each(list(names), overrides, output, problem_of):
+                sys.exit(f"error: {len(failed)} of {len(names)} experiments ended in an error: {', '.join(failed)}")
+        elif problem := problem_of(config):
+            sys.exit(f"error: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was finished is kept; run the same command again to go on")
+
+
+def problem_of(config: DictConfig) -> str | None:
+    """Run one study; gives the message of an error that its user can mend, and None where there is none."""
     try:
         run(config)
     except KNOWN_ERRORS as error:
-        sys.exit(f"error: {error}")
+        return str(error)
     except InstantiationException as error:  # Hydra wraps what a builder raises
         if error.__cause__ is not None and not isinstance(error.__cause__, KNOWN_ERRORS):
             raise
-        sys.exit(f"error: {error.__cause__ or error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: what was finished is kept; run the same command again to go on")
+        return str(error.__cause__ or error)
+    return None
 
 
 def run(config: DictConfig) -> None:
@@ -145,6 +162,8 @@ def build_settings(config: DictConfig) -> SessionSettings:
         mean_abs_error=config.proving.mean_abs_error,
         cost_model=cost_model,
     )
+    device = resolve_device(config.device)
+    recipe, teacher = _taught(instantiate(config.training.recipe, _convert_="all"), config.training, device)
     return SessionSettings(
         name=config.study.name,
         storage=config.study.storage,
@@ -153,7 +172,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         candidates=config.study.candidates,
         seed=config.study.seed,
         space=instantiate(config.search_space, _convert_="all"),
-        recipe=instantiate(config.training.recipe, _convert_="all"),
+        recipe=recipe,
         budget=instantiate(config.training.budget),
         objectives=objectives,
         evaluation=evaluation,
@@ -164,8 +183,23 @@ def build_settings(config: DictConfig) -> SessionSettings:
         cas_epochs=config.scores.cas_epochs,
         proving=proving,
         cache_folder=Path(config.cache_folder),
-        device=resolve_device(config.device),
+        device=device,
+        teacher=teacher,
     )
+
+
+def _taught(
+    recipe: TrainingRecipe, config: Mapping[str, Any], device: torch.device
+) -> tuple[TrainingRecipe, Teacher | None]:
+    """Load the teacher of a recipe that distils, and put its digest into the recipe."""
+    if recipe.distillation is None:
+        return recipe, None
+    if config.get("teacher") is None:
+        raise ConfigError("training.recipe.distillation needs training.teacher, the folder of a trained generator")
+    teacher = load_teacher(Path(config["teacher"]), device)
+    return dataclasses.replace(
+        recipe, distillation=dataclasses.replace(recipe.distillation, teacher=teacher.digest)
+    ), teacher
 
 
 def find_cost_model(path: str | None) -> CostModel:

@@ -243,4 +243,5 @@ def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges)
         reference=judges.reference,
         settings=settings.evaluation,
         device=settings.device,
+        teacher=settings.teacher,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
-from gan.training import TrainingBudget, TrainingRecipe
+from gan.training import Teacher, TrainingBudget, TrainingRecipe
 from search.objective import EvaluationSettings
 from search.objectives import Objective
 from search.proving import ProvingPlan
@@ -40,6 +40,7 @@ class SessionSettings:
         proving: the last step.
         cache_folder: of classifiers.
         device: where networks train.
+        teacher: whom the recipe's distillation learns from; None without one.
     """
 
     name: str
@@ -61,3 +62,4 @@ class SessionSettings:
     proving: ProvingPlan
     cache_folder: Path
     device: torch.device
+    teacher: Teacher | None = None

@@ -39,8 +39,8 @@ SOLE_IMPORTERS = {
         "search.layers.session",
         "search.layers.study",
     },
-    "hydra": {"search.run", "search.layers.run", "evaluation.classifier.__main__"},
-    "omegaconf": {"search.run", "search.layers.run", "evaluation.classifier.__main__"},
+    "hydra": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
+    "omegaconf": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
 }
 
 

@@ -15,14 +15,20 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from evaluation.classifier import build_classifier, build_judge
 from gan.discriminators import DiscriminatorSpec
+from gan.generators import build_generator
+from gan.spec import GeneratorSpec
+from search.errors import ConfigError
 from search.layers.run import build_settings as build_benchmark_settings
 from search.run import build_settings
+from search.weights import save_generator
 from zk.cost import shipped_cost_model
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 GROUPS = ("dataset", "search_space", "training", "sampler", "objectives", "circuit", "classifier", "judge")
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-EXPERIMENTS = [str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml")]
+FILES = [str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml")]
+LISTS = [name for name in FILES if name.startswith("tier") and "/" not in name]
+EXPERIMENTS = [name for name in FILES if name not in LISTS and name != "tier4/exp_030"]  # that one needs a teacher
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -80,7 +86,7 @@ def test_every_network_of_the_28_pixel_experiment_builds() -> None:
 
 
 @pytest.mark.parametrize("space", [name for group, name in CHOICES if group == "search_space" and name != "fixed"])
-@pytest.mark.parametrize("training", ["strong", "quick", "published"])
+@pytest.mark.parametrize("training", ["strong", "quick", "published", "vae"])
 def test_every_space_builds_with_every_recipe(space: str, training: str) -> None:
     assert build_settings(composed(f"search_space={space}", f"training={training}")).space.families
 
@@ -97,6 +103,25 @@ def test_every_published_experiment_is_one_generator_in_both_regimes(name: str, 
     if "exp_" in name and training == "published":
         ratio = settings.recipe.generator_learning_rate / settings.recipe.discriminator_learning_rate
         assert ratio == pytest.approx(2, rel=0.1)  # the write-up's own, which training=strong has not
+
+
+def test_lists_of_experiments_name_all_of_a_tier() -> None:
+    listed = {name: list(composed(f"experiment={name}").experiments) for name in LISTS}
+    for name, names in listed.items():
+        if name != "tiers":
+            assert sorted(names) == sorted(found for found in FILES if found.startswith(f"{name}/"))
+    assert sorted(listed["tiers"]) == sorted(found for name in LISTS if name != "tiers" for found in listed[name])
+
+
+def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"generator\.safetensors.* has 0; train the teacher first"):
+        build_settings(composed("experiment=tier4/exp_030", "dataset.root=somewhere"))
+    spec = GeneratorSpec(family="subpixel", latent_dim=4, conditioning="one_hot", widths=(8, 4))
+    save_generator(tmp_path / "candidate", spec, build_generator(spec))
+    settings = build_settings(composed("experiment=tier4/exp_030", "dataset.root=x", f"training.teacher={tmp_path}"))
+    assert settings.teacher is not None
+    assert settings.recipe.distillation is not None
+    assert settings.recipe.distillation.teacher == settings.teacher.digest
 
 
 def test_full_epochs_reach_the_published_budget() -> None:

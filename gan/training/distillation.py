@@ -24,6 +24,7 @@ class Distillation:
         judge_weight: of the mean absolute distance of the discriminator's features of the images.
         kl_weight: of the published form, which takes the three colours of a pixel for a distribution.
         temperature: of that form.
+        teacher: digest of the teacher, so that recipes with different ones differ; empty for whichever is given.
     """
 
     output_weight: float = 1.0
@@ -31,6 +32,7 @@ class Distillation:
     judge_weight: float = 0.0
     kl_weight: float = 0.0
     temperature: float = 3.0
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         weights = (self.output_weight, self.feature_weight, self.judge_weight, self.kl_weight)

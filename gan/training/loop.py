@@ -67,6 +67,8 @@ def train_generator(
         CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one.
     """
     _check_fit(spec, dataset)
+    if teacher is not None:
+        _check_fit(teacher.spec, dataset)
     state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher)
     identity = {
         "spec": spec.digest,

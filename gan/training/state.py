@@ -146,6 +146,9 @@ def _discriminator_spec(spec: GeneratorSpec, recipe: TrainingRecipe, smaller: in
 def _companion(spec: GeneratorSpec, recipe: TrainingRecipe, teacher: Teacher | None) -> Encoder | Adaptors | None:
     if (recipe.distillation is None) != (teacher is None):
         raise SpecError("a recipe with distillation needs a teacher, and a teacher needs such a recipe")
+    asked = "" if recipe.distillation is None else recipe.distillation.teacher
+    if teacher is not None and asked not in ("", teacher.digest):
+        raise SpecError(f"the teacher must be {asked}; got {teacher.digest}; give that one's folder")
     if recipe.method != "gan":
         return Encoder(spec, recipe.discriminator_widths)
     if recipe.distillation is None or teacher is None or not recipe.distillation.feature_weight:
