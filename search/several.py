@@ -9,7 +9,7 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-EXPERIMENT = "experiment="
+EXPERIMENT, LIST = "experiment=", "experiments="
 
 
 def run_each(
@@ -23,12 +23,12 @@ def run_each(
 
     Args:
         names: of files below ``conf/experiment``, without ending.
-        overrides: of the command; another ``experiment`` among them is replaced.
+        overrides: of the command, less those of the list itself.
         output: folder that each gets a folder in.
         run: works on a composed configuration; gives what went wrong, or None.
         say: takes a line of progress.
     """
-    kept = [override for override in overrides if not override.startswith(EXPERIMENT)]
+    kept = [override for override in overrides if not override.startswith((EXPERIMENT, LIST))]
     failed = []
     for place, name in enumerate(names, 1):
         say(f"== {place} of {len(names)}: {name}")
