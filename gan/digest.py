@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def json_digest(value: Any) -> str:
     """Return the sha256 hex digest of the canonical JSON form of ``value`` (sorted keys, no spaces)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def settled_form(record: DataclassInstance, later: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a dataclass by name, without those of ``later`` that are at their defaults.
+
+    ``later`` names fields that came after digests were first taken: what was made before them keeps its digest.
+    """
+    form = asdict(record)
+    for field in fields(record):
+        if field.name in later and getattr(record, field.name) == field.default:
+            del form[field.name]
+    return form

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from gan.digest import json_digest
+from gan.digest import json_digest, settled_form
 from gan.errors import SpecError
 from gan.mechanisms import STYLE_WIDTH, Mechanisms
 
@@ -207,16 +207,14 @@ class GeneratorSpec:
         return self.num_classes if self.conditioning == "conditional_batchnorm" else 0
 
     @property
-    def digest(self) -> str:
-        """sha256 of the canonical JSON form: equal specs, and only those, share it.
+    def form(self) -> dict[str, Any]:
+        """Canonical form, as digests are taken of it."""
+        return settled_form(self, _LATER_FIELDS)
 
-        Fields that came later are left out at their defaults, so that what was trained before them keeps its digest.
-        """
-        form = asdict(self)
-        for field in fields(self):
-            if field.name in _LATER_FIELDS and getattr(self, field.name) == field.default:
-                del form[field.name]
-        return json_digest(form)
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical form: equal specs, and only those, share it."""
+        return json_digest(self.form)
 
     def to_json(self) -> str:
         """Return the spec as JSON, every field named."""

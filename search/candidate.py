@@ -29,7 +29,8 @@ class Candidate:
     @property
     def digest(self) -> str:
         """sha256 of everything in it."""
-        return json_digest(asdict(self))
+        parts = {"spec": self.spec.form, "recipe": self.recipe.form, "budget": asdict(self.budget), "seed": self.seed}
+        return json_digest(parts)
 
     def parameters(self) -> dict[str, Any]:
         """Return it as flat, named values for a record."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 from gan.augment import POLICIES
-from gan.digest import json_digest
+from gan.digest import json_digest, settled_form
 from gan.errors import SpecError
 from gan.losses import ADVERSARIAL_LOSSES
 from gan.training.distillation import Distillation
@@ -113,13 +114,14 @@ class TrainingRecipe:
             raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
 
     @property
+    def form(self) -> dict[str, Any]:
+        """Canonical form, as digests are taken of it."""
+        return settled_form(self, _LATER_FIELDS)
+
+    @property
     def digest(self) -> str:
-        """sha256 of the canonical JSON form; fields that came later are left out at their defaults."""
-        form = asdict(self)
-        for field in fields(self):
-            if field.name in _LATER_FIELDS and getattr(self, field.name) == field.default:
-                del form[field.name]
-        return json_digest(form)
+        """sha256 of the canonical form: equal recipes, and only those, share it."""
+        return json_digest(self.form)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Every published experiment, made small: it trains in the published regime, exports, is counted and compiles."""
+"""Every published experiment, made small: it trains in both regimes, exports, is counted and compiles."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from gan.spec import GeneratorSpec
 from gan.training import Distillation, Teacher, TrainingBudget, train_generator
 from search.circuit import measure_spec
 from search.run import build_settings
+from search.settings import SessionSettings
 from tests.test_config import CONF, composed
 
 FOLDER = CONF / "experiment"
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("tier[1-4]/*.yaml"))
 CPU = torch.device("cpu")
+DISTILLED = "tier4/exp_030"
+FIRST = ("tier1/exp_001", "tier2/exp_014", "tier3/exp_020", "tier3/exp_021", "tier3/exp_024", "tier4/exp_026")
+"""Compiled by the fast tests: one of each kind of graph."""
+
+COMPILED = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 
 
 def dataset() -> ImageDataset:
@@ -34,27 +40,40 @@ def smaller(spec: GeneratorSpec) -> GeneratorSpec:
     return dataclasses.replace(spec, widths=tuple(max(4, width // 8) // 4 * 4 for width in spec.widths), latent_dim=6)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_trains_exports_is_counted_and_compiles(name: str, tmp_path: Path) -> None:
-    overrides = [f"experiment={name}", "training=published", "dataset.root=somewhere"]
-    teacher = None
-    if name.endswith("exp_030"):
-        config = composed(*overrides)
+def settings_of(name: str, regime: str) -> SessionSettings:
+    """Settings of an experiment, less the folder of a teacher, which is a trained generator."""
+    config = composed(f"experiment={name}", f"training={regime}", "dataset.root=somewhere")
+    if name == DISTILLED:
         config.training.recipe.distillation = None
-        settings = build_settings(config)
-    else:
-        settings = build_settings(composed(*overrides))
-    spec = smaller(settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32))
+    return build_settings(config)
+
+
+def small_spec(settings: SessionSettings) -> GeneratorSpec:
+    return smaller(settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32))
+
+
+@pytest.mark.parametrize("regime", ["published", "strong"])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains(name: str, regime: str) -> None:
+    settings = settings_of(name, regime)
+    spec = small_spec(settings)
     recipe = dataclasses.replace(settings.recipe, batch_size=4, discriminator_widths=(8, 8, 8), bf16=False)
-    if name.endswith("exp_030"):
+    teacher = None
+    if name == DISTILLED:
         recipe = dataclasses.replace(recipe, distillation=Distillation(output_weight=0.5))
         teacher = Teacher(spec, build_generator(spec, seed=9).eval().requires_grad_(False), "nine")
-    result = train_generator(
-        spec, recipe, TrainingBudget(steps=3), dataset(), seed=0, device=CPU, folder=tmp_path, teacher=teacher
-    )
-    assert (result.outcome, result.steps) == ("completed", 3)
+    result = train_generator(spec, recipe, TrainingBudget(steps=2), dataset(), seed=0, device=CPU, teacher=teacher)
+    assert (result.outcome, result.steps) == ("completed", 2)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_it_exports_is_counted_and_compiles(name: str, tmp_path: Path) -> None:
+    settings = settings_of(name, "strong")
     figures = measure_spec(
-        spec, tmp_path / "circuit", options=settings.evaluation.circuit, budget=settings.evaluation.circuit_budget
+        small_spec(settings),
+        tmp_path / "circuit",
+        options=settings.evaluation.circuit,
+        budget=settings.evaluation.circuit_budget,
     )
     assert figures.compiled, figures.reason
     assert figures.metrics["published_operations"] >= 5
