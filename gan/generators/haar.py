@@ -16,6 +16,8 @@ class InverseHaar(nn.Module):
     signed sum of its four coefficients.
     """
 
+    mix: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mix", torch.tensor(SIGNS) / 2, persistent=False)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
+from torch.nn.utils.parametrize import (
+    ParametrizationList,
+    is_parametrized,
+    register_parametrization,
+    remove_parametrizations,
+)
 
 from gan.errors import SpecError
 from gan.generators.generator import Generator
@@ -119,8 +125,8 @@ def prune(generator: Generator, sparsity: float) -> None:
 
     Magnitude pruning over the whole network: Han et al. 2015, section 3. What was dropped before stays dropped.
     """
-    masked = [(layer, mask) for layer in _layers(generator) for mask in _masks(layer)]
-    weights = [layer.parametrizations.weight.original.detach().abs() for layer, _ in masked]
+    masked = [(_steps(layer), mask) for layer in _layers(generator) for mask in _masks(layer)]
+    weights = [steps.original.detach().abs() for steps, _ in masked]
     sizes = torch.cat([(size * mask.kept).flatten() for size, (_, mask) in zip(weights, masked, strict=True)])
     count = int(sparsity * sizes.numel())
     if count == 0:
@@ -133,9 +139,7 @@ def prune(generator: Generator, sparsity: float) -> None:
 def baked(generator: Generator) -> Generator:
     """Make what the form gives the weights themselves, in place, and take the roundings of activations away."""
     for layer in _layers(generator):
-        if is_parametrized(layer, "weight") and any(
-            isinstance(step, _Form | _Mask) for step in layer.parametrizations.weight
-        ):
+        if is_parametrized(layer, "weight") and any(isinstance(step, _Form | _Mask) for step in _steps(layer)):
             remove_parametrizations(layer, "weight", leave_parametrized=True)
     for stage in _stages(generator):
         if isinstance(stage.activation, RoundedActivation):
@@ -156,10 +160,15 @@ def _layers(generator: Generator) -> list[LinearOperator]:
     ]
 
 
+def _steps(layer: LinearOperator) -> ParametrizationList:
+    """What the weight of ``layer`` goes through; it must be parametrised."""
+    steps = cast("nn.ModuleDict", layer.parametrizations)["weight"]
+    assert isinstance(steps, ParametrizationList)
+    return steps
+
+
 def _masks(layer: LinearOperator) -> list[_Mask]:
-    if not is_parametrized(layer, "weight"):
-        return []
-    return [step for step in layer.parametrizations.weight if isinstance(step, _Mask)]
+    return [step for step in _steps(layer) if isinstance(step, _Mask)] if is_parametrized(layer, "weight") else []
 
 
 def _output_axis(layer: LinearOperator) -> int:
