@@ -14,6 +14,7 @@ from gan.data import ImageDataset
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import (
+    CHECKPOINT_NAME,
     Teacher,
     TrainingHooks,
     TrainingIntervals,
@@ -65,7 +66,7 @@ CandidateEvaluator = Callable[[Candidate, Path, TrainingHooks], TrialRecord]
 class Evaluator:
     """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs.
 
-    ``teacher`` is for recipes that distil.
+    ``teacher`` is for recipes that distil; trainings that the study in the folder ``continues`` ended sooner go on.
     """
 
     dataset: ImageDataset
@@ -75,6 +76,7 @@ class Evaluator:
     settings: EvaluationSettings
     device: torch.device
     teacher: Teacher | None = None
+    continues: Path | None = None
 
     def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
         """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
@@ -122,6 +124,7 @@ class Evaluator:
             intervals=self.settings.intervals,
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
+            earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
         )
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:

@@ -185,7 +185,18 @@ def build_settings(config: DictConfig) -> SessionSettings:
         cache_folder=Path(config.cache_folder),
         device=device,
         teacher=teacher,
+        continues=_continued(config.study),
     )
+
+
+def _continued(study: DictConfig) -> Path | None:
+    """Folder of the study whose trainings go on."""
+    if study.continues is None:
+        return None
+    folder = Path(study.folder).parent / str(study.continues)
+    if not folder.is_dir():
+        raise ConfigError(f"study.continues must name a study with candidates; there is no folder {folder}")
+    return folder
 
 
 def _taught(

@@ -244,4 +244,5 @@ def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges)
         settings=settings.evaluation,
         device=settings.device,
         teacher=settings.teacher,
+        continues=settings.continues,
     )

@@ -41,6 +41,7 @@ class SessionSettings:
         cache_folder: of classifiers.
         device: where networks train.
         teacher: whom the recipe's distillation learns from; None without one.
+        continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
     """
 
     name: str
@@ -63,3 +64,4 @@ class SessionSettings:
     cache_folder: Path
     device: torch.device
     teacher: Teacher | None = None
+    continues: Path | None = None

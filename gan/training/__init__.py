@@ -2,7 +2,7 @@
 
 from gan.training.distillation import Distillation, Teacher
 from gan.training.hardware import resolve_device
-from gan.training.loop import TrainingIntervals, train_generator
+from gan.training.loop import CHECKPOINT_NAME, TrainingIntervals, train_generator
 from gan.training.progress import ConsoleProgress
 from gan.training.progressive import Progressive
 from gan.training.recipe import TrainingBudget, TrainingRecipe, published_budget
@@ -10,6 +10,7 @@ from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, 
 from gan.training.weight_forms import WeightForm
 
 __all__ = [
+    "CHECKPOINT_NAME",
     "ConsoleProgress",
     "Distillation",
     "Progressive",

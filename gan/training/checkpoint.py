@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,13 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
         differing = sorted(key for key in identity if found.get(key) != identity[key])
         raise CheckpointError(f"{path} was made by another run: {', '.join(differing)} differ; use an empty folder")
     return dict(state)
+
+
+def first_checkpoint(paths: Sequence[Path], identity: dict[str, str], *, device: torch.device) -> dict[str, Any] | None:
+    """Return the state of the first file in ``paths`` that was made by the run of ``identity``; None without one."""
+    for path in paths:
+        try:
+            return load_checkpoint(path, identity, device=device)
+        except CheckpointError:
+            continue
+    return None

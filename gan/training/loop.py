@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from gan.data import ImageDataset
-from gan.errors import SpecError
+from gan.errors import CheckpointError, SpecError
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
-from gan.training.checkpoint import load_checkpoint, save_checkpoint
+from gan.training.checkpoint import first_checkpoint, load_checkpoint, save_checkpoint
 from gan.training.distillation import Teacher
 from gan.training.hardware import multiplies_bf16
 from gan.training.progressive import Growing, plain_generator
@@ -56,20 +57,25 @@ def train_generator(
     intervals: TrainingIntervals | None = None,
     hooks: TrainingHooks | None = None,
     teacher: Teacher | None = None,
+    earlier: Sequence[Path] = (),
 ) -> TrainingResult:
     """Train the generator that ``spec`` describes until ``budget`` ends; ``teacher`` is for recipes that distil.
 
     With ``folder``, a checkpoint there is continued on the same random streams, and new ones are written to it, also
-    when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``.
+    when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``. Where ``folder`` has none,
+    the first of the checkpoints ``earlier`` that is of the same training is continued; a recipe whose schedule depends
+    on the budget starts anew.
 
     Raises:
         SpecError: spec and dataset disagree on image size or classes, or the recipe asks for what they do not give.
-        CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one.
+        CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one; or the one of ``earlier`` has
+            more steps than the budget allows.
     """
     _check_fit(spec, dataset)
     if teacher is not None:
         _check_fit(teacher.spec, dataset)
     state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher)
+    step_limit = budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train))
     identity = {
         "spec": spec.digest,
         "recipe": recipe.digest,
@@ -81,8 +87,14 @@ def train_generator(
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is not None and path.exists():
         state.load_state_dict(load_checkpoint(path, identity, device=device))
+    elif not recipe.follows_the_budget and (found := first_checkpoint(earlier, identity, device=device)) is not None:
+        if found["step"] > (step_limit or found["step"]):
+            raise CheckpointError(
+                f"a training of {found['step']} steps cannot go on to {step_limit}; give a larger budget"
+            )
+        state.load_state_dict(found)
     run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)
-    return run.to_end(step_limit=budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train)))
+    return run.to_end(step_limit=step_limit)
 
 
 def _check_fit(spec: GeneratorSpec, dataset: ImageDataset) -> None:

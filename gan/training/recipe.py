@@ -114,6 +114,11 @@ class TrainingRecipe:
             raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
 
     @property
+    def follows_the_budget(self) -> bool:
+        """Whether what a step does depends on the share of the budget that is spent."""
+        return self.progressive is not None or self.weight_form.sparsity > 0
+
+    @property
     def form(self) -> dict[str, Any]:
         """Canonical form, as digests are taken of it."""
         return settled_form(self, _LATER_FIELDS)

@@ -10,6 +10,7 @@ from gan.generators import Generator
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import (
+    CHECKPOINT_NAME,
     TrainingBudget,
     TrainingHooks,
     TrainingIntervals,
@@ -17,6 +18,7 @@ from gan.training import (
     TrainingRecipe,
     TrainingRecord,
     TrainingResult,
+    WeightForm,
     published_budget,
     train_generator,
 )
@@ -126,6 +128,24 @@ def test_a_finished_run_is_not_trained_again(
     again = train(tiny_spec, tiny_dataset, 3, tmp_path)
     assert again.resumed_from_step == again.steps == 3
     assert same_weights(first.generator, again.generator)
+
+
+def test_a_shorter_training_goes_on_in_another_folder(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    other, short = tmp_path / "other", tmp_path / "short"
+    train(tiny_spec, tiny_dataset, 5, other, seed=1)
+    train(tiny_spec, tiny_dataset, 4, short)
+    files = [folder / CHECKPOINT_NAME for folder in (other, short)]
+    longer = train(tiny_spec, tiny_dataset, 7, tmp_path / "longer", earlier=files)
+    assert (longer.resumed_from_step, longer.steps) == (4, 7)
+    assert same_weights(longer.generator, train(tiny_spec, tiny_dataset, 7).generator)
+    with pytest.raises(CheckpointError, match="larger budget"):
+        train(tiny_spec, tiny_dataset, 3, earlier=files)
+    pruned = replace(RECIPE, weight_form=WeightForm(sparsity=0.5, pruning_at=(0.5,)))
+    train(tiny_spec, tiny_dataset, 4, tmp_path / "pruned", recipe=pruned)
+    anew = train(tiny_spec, tiny_dataset, 5, recipe=pruned, earlier=[tmp_path / "pruned" / CHECKPOINT_NAME])
+    assert anew.resumed_from_step == 0
 
 
 @pytest.mark.parametrize("change", ["seed", "recipe", "spec"])
