@@ -7,6 +7,7 @@ the transposed product. Field elements go through it in limbs, small enough that
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from zk.checked.errors import CheckedError
 from zk.field import MODULUS
-from zk.simulation.exact import contract
+from zk.simulation.exact import FLOAT_LIMIT, contract, peak
 
 EXACT_BITS = 53
 """float64 holds every integer up to 2**53; sums of magnitudes must stay below."""
@@ -61,7 +62,15 @@ class LinearMap:
 
     def reach(self, values_bound: int) -> int:
         """Bound on the magnitude of a result, for inputs up to ``values_bound`` in magnitude."""
-        return self._norm(self.weight) * values_bound + int(self.bias.abs().max())
+        return self._own_norm * values_bound + int(self.bias.abs().max())
+
+    @functools.cached_property
+    def _own_norm(self) -> int:
+        return self._norm(self.weight)
+
+    @functools.cached_property
+    def _own_weight(self) -> Tensor:
+        return self.weight.double()
 
     def _norm(self, weight: Tensor) -> int:
         """Greatest sum of magnitudes of the weights behind one element of the result, at most a hundredth too great."""
@@ -77,6 +86,8 @@ class LinearMap:
         Raises:
             SimulationError: results may reach 2**62.
         """
+        if peak(values) * self._own_norm < FLOAT_LIMIT:  # as contract would, with what is known of the weight
+            return self.operation(values.double(), self._own_weight).long() + self.bias
         return contract(values, self.weight, self._norm, self.operation).long() + self.bias
 
     def transpose(self, result: Objects) -> Objects:
