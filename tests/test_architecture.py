@@ -9,10 +9,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
-    {"search.__main__"},
+    {"search.__main__", "search.tiers.__main__"},
     {"search.run"},
-    {"search.finish", "search.page", "search.layers.run"},
-    {"search.session", "search.layers.session"},
+    {"search.finish", "search.page", "search.layers.run", "search.tiers.page"},
+    {"search.session", "search.layers.session", "search.tiers.collect", "search.tiers.verdicts"},
     {"search.finalists", "search.front_circuits"},
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
@@ -38,6 +38,7 @@ SOLE_IMPORTERS = {
         "search.experimental",
         "search.layers.session",
         "search.layers.study",
+        "search.tiers.collect",
     },
     "hydra": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
     "omegaconf": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},

@@ -1,4 +1,4 @@
-"""Every published experiment, made small: it trains in both regimes, exports, is counted and compiles."""
+"""Every published experiment and attempt, made small: it trains in both regimes, exports, is counted and compiles."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from gan.training import Distillation, Teacher, TrainingBudget, train_generator
 from search.circuit import measure_spec
 from search.run import build_settings
 from search.settings import SessionSettings
-from tests.test_config import CONF, composed
+from tests.test_config import CONF, TAUGHT, composed
 
 FOLDER = CONF / "experiment"
-NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("tier[1-4]/*.yaml"))
+PATHS = [*FOLDER.glob("tier[1-4]/*.yaml"), *FOLDER.glob("advanced/*.yaml")]
+NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in PATHS)
 CPU = torch.device("cpu")
-DISTILLED = "tier4/exp_030"
 FIRST = ("tier1/exp_001", "tier2/exp_014", "tier3/exp_020", "tier3/exp_021", "tier3/exp_024", "tier4/exp_026")
 """Compiled by the fast tests: one of each kind of graph."""
 
 COMPILED = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 
 
-def dataset() -> ImageDataset:
+def dataset(side: int) -> ImageDataset:
     rng = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=rng)
+    images = torch.randint(0, 256, (40, 3, side, side), dtype=torch.uint8, generator=rng)
     split = Split(images, torch.arange(40) % 10)
     return ImageDataset("noise", split, split, tuple("abcdefghij"), "noise", True)
 
@@ -43,26 +43,33 @@ def smaller(spec: GeneratorSpec) -> GeneratorSpec:
 def settings_of(name: str, regime: str) -> SessionSettings:
     """Settings of an experiment, less the folder of a teacher, which is a trained generator."""
     config = composed(f"experiment={name}", f"training={regime}", "dataset.root=somewhere")
-    if name == DISTILLED:
+    if name in TAUGHT:
         config.training.recipe.distillation = None
     return build_settings(config)
 
 
-def small_spec(settings: SessionSettings) -> GeneratorSpec:
-    return smaller(settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32))
+def size_of(name: str) -> int:
+    """Side of the experiment's images."""
+    return int(composed(f"experiment={name}", "dataset.root=somewhere").dataset.get("image_size", 32))
+
+
+def small_spec(name: str, settings: SessionSettings) -> GeneratorSpec:
+    return smaller(settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=size_of(name)))
 
 
 @pytest.mark.parametrize("regime", ["published", "strong"])
 @pytest.mark.parametrize("name", NAMES)
 def test_it_trains(name: str, regime: str) -> None:
     settings = settings_of(name, regime)
-    spec = small_spec(settings)
-    recipe = dataclasses.replace(settings.recipe, batch_size=4, discriminator_widths=(8, 8, 8), bf16=False)
+    spec = small_spec(name, settings)
+    widths = (8, 8, 8) if spec.image_size == 32 else (8, 8)
+    recipe = dataclasses.replace(settings.recipe, batch_size=4, discriminator_widths=widths, bf16=False)
     teacher = None
-    if name == DISTILLED:
+    if name in TAUGHT:
         recipe = dataclasses.replace(recipe, distillation=Distillation(output_weight=0.5))
         teacher = Teacher(spec, build_generator(spec, seed=9).eval().requires_grad_(False), "nine")
-    result = train_generator(spec, recipe, TrainingBudget(steps=2), dataset(), seed=0, device=CPU, teacher=teacher)
+    data, budget = dataset(spec.image_size), TrainingBudget(steps=2)
+    result = train_generator(spec, recipe, budget, data, seed=0, device=CPU, teacher=teacher)
     assert (result.outcome, result.steps) == ("completed", 2)
 
 
@@ -70,7 +77,7 @@ def test_it_trains(name: str, regime: str) -> None:
 def test_it_exports_is_counted_and_compiles(name: str, tmp_path: Path) -> None:
     settings = settings_of(name, "strong")
     figures = measure_spec(
-        small_spec(settings),
+        small_spec(name, settings),
         tmp_path / "circuit",
         options=settings.evaluation.circuit,
         budget=settings.evaluation.circuit_budget,

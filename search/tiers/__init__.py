@@ -1,0 +1,1 @@
+"""The published experiments in their four tiers: what was published, what was run here, and the page about both."""

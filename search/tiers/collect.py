@@ -1,0 +1,49 @@
+"""The studies of the published experiments, read back as rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from search.front import front_rows, trial_rows
+from search.tiers.published import PublishedExperiment
+from search.tiers.row import REGIMES, TierRow, row_of_trial
+
+_NAME = re.compile(rf"(?P<id>[a-z0-9_]+)-(?P<regime>{'|'.join(REGIMES)})(-.+)?")
+
+
+def read_trials(storage: str) -> dict[str, list[dict[str, Any]]]:
+    """Read the ended trials of every study named ``ID-REGIME`` or ``ID-REGIME-MORE``, front members with headlines."""
+    found = {}
+    for name in optuna.get_all_study_names(storage):
+        if _NAME.fullmatch(name):
+            study = optuna.load_study(study_name=name, storage=storage)
+            front = {row["trial"]: row for row in front_rows(study)}
+            found[name] = [front.get(row["trial"], row) for row in trial_rows(study)]
+    return found
+
+
+def tier_rows(
+    experiments: Iterable[PublishedExperiment], trials: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[TierRow, ...]:
+    """One row for each experiment and regime; of several trials, the one that was trained on the most images.
+
+    The most images and not the best score, so that a longer training is no choice among results.
+    """
+    known: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
+    for name, rows in trials.items():
+        if (match := _NAME.fullmatch(name)) is not None:
+            known.setdefault((match["id"], match["regime"]), []).extend((name, row) for row in rows)
+    found = list[TierRow]()
+    for experiment in experiments:
+        for regime in REGIMES:
+            ended = known.get((experiment.id, regime), [])
+            if not ended:
+                found.append(TierRow(id=experiment.id, tier=experiment.tier, regime=regime))
+                continue
+            study, trial = max(ended, key=lambda pair: (pair[1]["state"] == "scored", pair[1].get("train_images", 0)))
+            found.append(row_of_trial(experiment.id, experiment.tier, regime, study, trial))
+    return tuple(found)

@@ -1,0 +1,192 @@
+"""The knowledge page: every published experiment as measured here, and what that says about the write-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from search.files import write_text
+from search.tiers.published import ATTEMPTS, TIERS, PublishedExperiment, published_experiments
+from search.tiers.row import REGIMES, TierRow
+from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
+from zk.benchmark.report.text import NOTHING, count, gib, listed, number, percent, sentence, table
+
+GOAL_ACCURACY, GOAL_DIVERSITY, GOAL_OPERATIONS = 0.8, 0.05, 100
+"""What a generator must reach, with fewer operations by the published rule, to be listed as one that the write-up held
+to be impossible."""
+
+_TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran"}
+
+
+def write_page(rows: Sequence[TierRow], stem: Path) -> list[Path]:
+    """Write ``STEM.md`` and ``STEM.json``; gives their paths."""
+    paths = [stem.with_suffix(".md"), stem.with_suffix(".json")]
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    write_text(paths[0], page(rows))
+    write_text(paths[1], json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
+    return paths
+
+
+def page(rows: Sequence[TierRow]) -> str:
+    """The page in Markdown."""
+    sections = (
+        ("What was run", _overview(rows)),
+        ("Below 100 operations, above 80 %", _goal(rows)),
+        ("The write-up's statements", _verdicts(rows)),
+        *((_TITLES[tier], _tier(rows, tier)) for tier in (*TIERS, ATTEMPTS)),
+        ("Two numberings", _numberings()),
+    )
+    lines = [
+        "# The published experiments",
+        "",
+        "Every published generator, trained as published (`training=published`) and properly (`training=strong`),",
+        "scored, counted and compiled in checked form. Every figure is computed from the studies or taken from the",
+        "publication.",
+        "",
+    ]
+    for title, text in sections:
+        lines += [f"## {title}", "", *text]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _overview(rows: Sequence[TierRow]) -> list[str]:
+    lines = []
+    for regime in REGIMES:
+        mine = [row for row in rows if row.regime == regime and row.tier in TIERS]
+        done = [row for row in mine if row.scored]
+        text = f"- `training={regime}`: {len(done)} of {len(mine)} experiments of the four tiers scored"
+        if other := sorted({row.outcome for row in mine if not row.scored}):
+            counts = [f"{sum(row.outcome == word for row in mine)} {word}" for word in other]
+            text += f" ({listed(counts)})"
+        if done:
+            images = [row.images_trained or 0 for row in done]
+            hours = sum(row.train_seconds or 0.0 for row in done) / 3600
+            text += f"; {number(min(images))} to {number(max(images))} images each, {number(hours)} hours of training"
+        lines.append(f"{text}.")
+    lines += _computed_on([row for row in rows if row.scored])
+    return [*lines, ""]
+
+
+def _computed_on(scored: Sequence[TierRow]) -> list[str]:
+    lines = []
+    for digest in sorted({row.classifier_digest for row in scored}):
+        mine = [row for row in scored if row.classifier_digest == digest]
+        first = mine[0]
+        circuit = sum(row.arithmetic == "circuit" for row in mine)
+        samples = listed(sorted({number(row.samples) for row in mine}))
+        seeds = listed(sorted({str(row.seed) for row in mine}))
+        lines.append(
+            f"- {count(len(mine), 'row')} scored by the classifier {digest[:12]} "
+            f"({percent(first.classifier_accuracy)} of real test images) on {samples} images, seed {seeds}; "
+            f"{circuit} of them in circuit arithmetic. As many real images: Inception Score "
+            f"{number(first.real_inception_score)}, diversity {number(first.real_diversity)}."
+        )
+    return lines
+
+
+def reaches_goal(row: TierRow) -> bool:
+    """Whether it has fewer operations than 100, more than 80 % accuracy and a diversity above 0.05."""
+    return (
+        row.scored
+        and row.tier in TIERS
+        and (row.ops_rule or GOAL_OPERATIONS) < GOAL_OPERATIONS
+        and (row.accuracy or 0.0) > GOAL_ACCURACY
+        and (row.diversity or 0.0) > GOAL_DIVERSITY
+    )
+
+
+def _goal(rows: Sequence[TierRow]) -> list[str]:
+    found = [row for row in rows if reaches_goal(row)]
+    tiers = sorted({str(row.tier) for row in found})
+    text = f"{count(len(found), 'experiment')} above {percent(GOAL_ACCURACY)} with a diversity above {GOAL_DIVERSITY}"
+    text += f", in {count(len(tiers), 'tier')} ({', '.join(tiers)})" if found else ""
+    known = Results(rows).of("exp_016")
+    own = "exp_016, the write-up's best, has not been trained yet."
+    if known is not None:
+        own = f"exp_016, the write-up's best at 29.4 %: {percent(known.accuracy)} here."
+    return [f"{sentence(text)}. {own}", ""]
+
+
+def _verdicts(rows: Sequence[TierRow]) -> list[str]:
+    results = Results(rows)
+    found = [(statement, statement.decide(results)) for statement in STATEMENTS]
+    counts = [
+        f"{sum(verdict.word == word for _, verdict in found)} {word}" for word in (CONFIRMED, CORRECTED, REFUTED, OPEN)
+    ]
+    lines = [f"Of {len(found)}: {listed(counts)}.", ""]
+    return lines + table(
+        ("where", "statement", "verdict", "by"),
+        ((statement.place, statement.text, verdict.word, verdict.figures) for statement, verdict in found),
+    )
+
+
+def _tier(rows: Sequence[TierRow], tier: int) -> list[str]:
+    known = [experiment for experiment in published_experiments() if experiment.tier == tier]
+    found = {(row.id, row.regime): row for row in rows}
+    lines = table(
+        ("experiment", "what", "regime", "outcome", "accuracy", "judge", "IS", "diversity", "arithmetic", "images"),
+        (
+            _scores(experiment, found[experiment.id, regime])
+            for experiment in known
+            for regime in REGIMES
+            if tier in TIERS or found[experiment.id, regime].scored or regime == "strong"
+        ),
+    )
+    return lines + table(
+        ("experiment", "published ops", "accuracy", "diversity", "ops by rule", "einsums", "MACs", "parameters", "rows",
+         "prove s, predicted", "GiB, predicted"),
+        (_costs(experiment, [found[experiment.id, regime] for regime in REGIMES]) for experiment in known),
+    )  # fmt: skip
+
+
+def _scores(experiment: PublishedExperiment, row: TierRow) -> list[str]:
+    return [
+        experiment.id,
+        experiment.name,
+        row.regime,
+        row.outcome + (f": {row.reason}" if row.reason else ""),
+        percent(row.accuracy),
+        percent(row.judge_accuracy),
+        number(row.inception_score),
+        number(row.diversity),
+        row.arithmetic or NOTHING,
+        number(row.images_trained),
+    ]
+
+
+def _costs(experiment: PublishedExperiment, rows: Sequence[TierRow]) -> list[str]:
+    row = next((row for row in reversed(rows) if row.rows is not None), rows[0])
+    declared = NOTHING if experiment.declared_ops is None else str(experiment.declared_ops)
+    counted = "" if experiment.counted_ops is None else f" ({experiment.counted_ops} counted)"
+    return [
+        experiment.id,
+        declared + counted,
+        percent(experiment.accuracy),
+        number(experiment.diversity),
+        number(row.ops_rule),
+        number(row.einsum_instances),
+        number(row.macs),
+        number(row.parameters),
+        number(row.rows),
+        number(row.predicted_prove_seconds),
+        gib(row.predicted_peak_bytes),
+    ]
+
+
+def _numberings() -> list[str]:
+    pairs = [(known.id, known.other) for known in published_experiments() if known.id.startswith("writeup_")]
+    return [
+        "The table of configurations numbers 30 experiments, the text 28, and they disagree: number 12 is spectral",
+        "normalisation in one and skip connections in the other, and 23 to 28 name other generators altogether. Here",
+        "`exp_NNN` is the table's and `writeup_NNN` the text's, where the text describes something of its own; numbers",
+        "of the text that only name a range (1 to 7, 8 to 15, 16 to 22) are those of the table.",
+        "",
+        *table(
+            ("text", "table", "what"),
+            (
+                (id, other or NOTHING, next(known.name for known in published_experiments() if known.id == id))
+                for id, other in pairs
+            ),
+        ),
+    ]

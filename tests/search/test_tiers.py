@@ -1,0 +1,146 @@
+"""The page about the published experiments: which trials it shows, and what it concludes from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from search.study import RECORD
+from search.tiers.__main__ import main
+from search.tiers.collect import tier_rows
+from search.tiers.page import page, reaches_goal
+from search.tiers.published import published_experiments
+from search.tiers.row import NOT_RUN, TierRow
+from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
+from tests.test_config import FILES
+
+REQUIRED = (
+    "id", "tier", "regime", "ops_rule", "einsum_instances", "macs", "rows", "parameters", "accuracy", "inception_score",
+    "diversity", "judge_accuracy", "images_trained", "outcome",
+)  # fmt: skip
+
+
+def trial(**changes: Any) -> dict[str, Any]:
+    return {
+        "trial": 0, "state": "scored", "published_operations": 11.0, "einsum_instances": 26.0, "macs": 1e6, "rows": 3e4,
+        "parameters": 5e5, "headline_accuracy": 0.5, "headline_inception_score": 3.0, "headline_diversity": 0.3,
+        "headline_judge_accuracy": 0.4, "headline_arithmetic": "circuit", "accuracy": 0.51, "samples": 1000.0,
+        "seed": 0.0, "classifier_digest": "c" * 64, "classifier_accuracy": 0.85, "real_inception_score": 6.3,
+        "real_diversity": 0.45, "train_images": 100.0, "train_seconds": 60.0,
+    } | changes  # fmt: skip
+
+
+def row(id: str, accuracy: float, regime: str = "strong", **changes: Any) -> TierRow:
+    known = {experiment.id: experiment.tier for experiment in published_experiments()}
+    values = {"ops_rule": 14, "rows": 30_000, "macs": 1_000_000, "parameters": 1_000, "diversity": 0.3} | changes
+    return TierRow(id=id, tier=known[id], regime=regime, outcome="scored", accuracy=accuracy, **values)
+
+
+def verdict(text: str, *rows: TierRow) -> str:
+    (statement,) = [statement for statement in STATEMENTS if statement.text == text]
+    return statement.decide(Results(rows)).word
+
+
+def test_every_published_experiment_has_a_configuration() -> None:
+    names = {Path(name).name for name in FILES if "/" in name}
+    assert names == {experiment.id for experiment in published_experiments()}
+    others = {experiment.other for experiment in published_experiments()} - {""}
+    assert others <= names
+
+
+def test_the_longest_training_is_shown_not_the_best_score() -> None:
+    rows = tier_rows(
+        published_experiments(),
+        {
+            "exp_016-strong": [trial(headline_accuracy=0.7)],
+            "exp_016-strong-longer": [trial(train_images=900.0), trial(train_images=9000.0, state="diverged")],
+            "exp_016-published": [trial(state="unscored", reason="no images")],
+            "exp_016": [trial(train_images=1e6)],
+        },
+    )
+    found = {(row.id, row.regime): row for row in rows}
+    assert len(rows) == 2 * len(published_experiments())
+    strong = found["exp_016", "strong"]
+    assert (strong.study, strong.images_trained, strong.accuracy) == ("exp_016-strong-longer", 900, 0.5)
+    assert found["exp_016", "published"].outcome == "unscored"
+    assert found["exp_016", "published"].reason == "no images"
+    assert found["exp_001", "strong"].outcome == NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, True), ({"accuracy": 0.79}, False), ({"diversity": 0.04}, False), ({"ops_rule": 100}, False)],
+)
+def test_the_goal_has_three_parts(changes: dict[str, Any], expected: bool) -> None:
+    assert reaches_goal(row("exp_016", **({"accuracy": 0.85} | changes))) is expected
+
+
+def test_attempts_do_not_reach_the_goal_of_the_tiers() -> None:
+    assert not reaches_goal(row("mnist", 0.99))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "word"),
+    [
+        ("29.4 % is the ceiling below 100 operations", [], OPEN),
+        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.28)], CONFIRMED),
+        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.31)], REFUTED),
+        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.31, "published")], OPEN),
+        ("skip connections cost operations without a gain", [row("writeup_012", 0.6)], OPEN),
+        ("skip connections cost operations without a gain", [row("writeup_012", 0.6), row("exp_006", 0.5)], REFUTED),
+        ("skip connections cost operations without a gain", [row("writeup_012", 0.5), row("exp_006", 0.5)], CORRECTED),
+        ("skip connections cost operations without a gain", [row("writeup_012", 0.4), row("exp_006", 0.5)], CONFIRMED),
+        ("binary weights: severe loss of quality", [row("binary", 0.6)], REFUTED),
+        ("they generate the same blob regardless of the class", [row("exp_026", 0.6)], REFUTED),
+        ("they generate the same blob regardless of the class", [row("exp_026", 0.2)], CONFIRMED),
+        ("too simple to learn spatial structure", [row("exp_001", 0.6), row("exp_001", 0.1, "published")], REFUTED),
+        ("too simple to learn spatial structure", [row("exp_001", 0.15), row("exp_001", 0.1, "published")], CONFIRMED),
+        ("the declared numbers of operations", [row("exp_016", 0.5)], REFUTED),
+        ("the declared numbers of operations", [row("exp_016", 0.5, ops_rule=72)], CONFIRMED),
+    ],
+)
+def test_the_figures_decide(text: str, rows: list[TierRow], word: str) -> None:
+    assert verdict(text, *rows) == word
+
+
+def test_operations_that_follow_rows_are_a_bottleneck() -> None:
+    ids = [experiment.id for experiment in published_experiments()][:6]
+    text = "operations are the bottleneck of a circuit"
+    along = [row(id, 0.5, ops_rule=10 + place, rows=1000 * (place + 1)) for place, id in enumerate(ids)]
+    against = [row(id, 0.5, ops_rule=20 - place, rows=1000 * (place + 1)) for place, id in enumerate(ids)]
+    assert verdict(text, *along) == CONFIRMED
+    assert verdict(text, *against) == REFUTED
+
+
+def test_the_page_has_a_line_for_what_was_not_run() -> None:
+    text = page(tier_rows(published_experiments(), {"exp_016-strong": [trial(headline_accuracy=0.7)]}))
+    assert "`training=strong`: 1 of 37 experiments of the four tiers scored (36 not run)" in text
+    assert "| exp_016 | high capacity | strong | scored | 70.0 % | 40.0 % | 3.00 | 0.300 | circuit | 100 |" in text
+    assert "| exp_001 | minimal | published | not run |" in text
+
+
+def test_the_command_reads_the_studies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    study = optuna.create_study(study_name="exp_016-strong", storage=storage, directions=["maximize"] * 3)
+    metrics = {name: value for name, value in trial().items() if isinstance(value, float)} | {
+        "judge_accuracy": 0.4, "inception_score": 3.0, "diversity": 0.3, "frechet_distance": 90.0,
+    }  # fmt: skip
+    found = study.ask()
+    record = {"outcome": "scored", "reason": "", "metrics": metrics, "facts": {}, "folder": "x", "spec": {}}
+    found.set_user_attr(RECORD, json.dumps(record))
+    study.tell(found, [0.51, 3.0, 0.3])
+    assert main(["report", "--storage", storage, "--out", str(tmp_path / "tiers")]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "tiers.md"), str(tmp_path / "tiers.json")]
+    rows = json.loads((tmp_path / "tiers.json").read_text())
+    assert all(name in row for row in rows for name in REQUIRED)
+    (scored,) = [row for row in rows if row["outcome"] == "scored"]
+    assert (scored["id"], scored["regime"], scored["accuracy"], scored["arithmetic"]) == (
+        "exp_016",
+        "strong",
+        0.51,
+        "float",
+    )
