@@ -12,7 +12,7 @@ FLOORS = [
     {"search.__main__", "search.tiers.__main__"},
     {"search.run"},
     {"search.finish", "search.page", "search.layers.run", "search.tiers.page"},
-    {"search.session", "search.layers.session", "search.tiers.collect", "search.tiers.verdicts"},
+    {"search.session", "search.layers.session", "search.tiers.collect", "search.tiers.limits"},
     {"search.finalists", "search.front_circuits"},
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},

@@ -59,9 +59,7 @@ class Teacher:
 
 def feature_maps(generator: Generator, latent: Tensor, one_hot: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
     """Run a generator: its images, and its last feature map [N, c, s, s] of each size by s."""
-    code = generator.class_code
-    x = latent if code is None else torch.cat([latent, code(one_hot)], dim=1)
-    condition = one_hot if generator.mapping is None else generator.mapping(x)
+    x, condition = generator.begin(latent, one_hot)
     maps: dict[int, Tensor] = {}
     for stage in generator.stages[:-1]:
         x = stage(x, condition)

@@ -99,9 +99,7 @@ class Growing(nn.Module):
         return own if share == 1.0 else share * own + (1 - share) * found[self.resolution.before]
 
     def _images(self, latent: Tensor, one_hot: Tensor, sizes: set[int]) -> dict[int, Tensor]:
-        code = self.generator.class_code
-        x = latent if code is None else torch.cat([latent, code(one_hot)], dim=1)
-        condition = one_hot if self.generator.mapping is None else self.generator.mapping(x)
+        x, condition = self.generator.begin(latent, one_hot)
         maps: dict[int, Tensor] = {}
         largest = max(sizes)
         for stage, side in zip(self.generator.stages, self._sides, strict=True):
@@ -129,11 +127,7 @@ def _sides(generator: Generator, spec: GeneratorSpec) -> list[int]:
     """Side of what each stage of ``generator`` gives."""
     training, sides = generator.training, list[int]()
     generator.eval()
-    one_hot = torch.zeros(1, spec.num_classes)
-    code = generator.class_code
-    x = torch.zeros(1, spec.latent_dim)
-    x = x if code is None else torch.cat([x, code(one_hot)], dim=1)
-    condition = one_hot if generator.mapping is None else generator.mapping(x)
+    x, condition = generator.begin(torch.zeros(1, spec.latent_dim), torch.zeros(1, spec.num_classes))
     for stage in generator.stages:
         x = stage(x, condition)
         sides.append(x.shape[-1])

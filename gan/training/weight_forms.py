@@ -31,7 +31,8 @@ class WeightForm:
     Attributes:
         kind: one of :data:`FORMS`.
         weight_bits: of ``integer``, sign included.
-        activation_bits: fractional bits of every activation, as in a circuit; 0 leaves them alone.
+        activation_bits: fractional bits of latent, class code and every activation, as in a checked circuit; 0 leaves
+            them alone.
         sparsity: share of the weights that is zero in the end.
         pruning_at: shares of the budget at which the smallest are dropped, in equal steps up to ``sparsity``.
     """
@@ -93,6 +94,18 @@ class _Mask(nn.Module):
         return weight * self.kept
 
 
+class Rounding(nn.Module):
+    """Rounds to a circuit's fixed point."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self._bits = bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Round."""
+        return fixed_point(x, self._bits)
+
+
 class RoundedActivation(nn.Module):
     """An activation whose input and output are rounded to a circuit's fixed point."""
 
@@ -116,6 +129,7 @@ def apply_form(generator: Generator, form: WeightForm) -> None:
         if form.sparsity:
             register_parametrization(layer, "weight", _Mask(layer.weight))
     if form.activation_bits:
+        generator.entry = Rounding(form.activation_bits)
         for stage in _stages(generator):
             stage.activation = RoundedActivation(stage.activation, form.activation_bits)
 
@@ -141,6 +155,7 @@ def baked(generator: Generator) -> Generator:
     for layer in _layers(generator):
         if is_parametrized(layer, "weight") and any(isinstance(step, _Form | _Mask) for step in _steps(layer)):
             remove_parametrizations(layer, "weight", leave_parametrized=True)
+    generator.entry = nn.Identity()
     for stage in _stages(generator):
         if isinstance(stage.activation, RoundedActivation):
             stage.activation = stage.activation.activation

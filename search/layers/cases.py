@@ -19,7 +19,9 @@ from evaluation.composites import (
 )
 from evaluation.sampling import dequantize
 from gan.data import ImageDataset
+from search.circuit import circuit_inputs
 from search.errors import ConfigError
+from search.layers.ladder import GENERATOR, LADDER, OneInput
 from zk.benchmark.case import Case, Trained
 from zk.benchmark.experiments import COMPOSITE, Experiment
 from zk.benchmark.layers import build_layer, draw_inputs
@@ -79,8 +81,13 @@ class CaseBuilder:
         """Make the case of an experiment at a scale."""
         if experiment.kind == COMPOSITE:
             return self._composite_case(experiment, scale_bits)
-        assert experiment.layer is not None
         settings = self._settings
+        if experiment.kind == GENERATOR:
+            spec = LADDER[experiment.network]
+            vectors = [torch.cat(circuit_inputs(spec, seed=settings.seed, index=i), 1) for i in range(settings.inputs)]
+            generator = OneInput(spec, settings.seed).eval()
+            return Case(experiment.name, experiment.category, scale_bits, generator, torch.stack(vectors))
+        assert experiment.layer is not None
         inputs = draw_inputs(experiment.layer.input_shape, settings.inputs, settings.seed)
         module = build_layer(experiment.layer, settings.seed)
         return Case(experiment.name, experiment.category, scale_bits, module, inputs)

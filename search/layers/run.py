@@ -19,6 +19,7 @@ from gan.training import resolve_device
 from search.errors import ConfigError
 from search.files import write_text
 from search.layers.cases import CaseBuilder, CaseSettings, categories
+from search.layers.ladder import ladder_grid
 from search.layers.points import select_points
 from search.layers.record import BenchmarkRecord
 from search.layers.session import BenchmarkSettings, run_benchmark
@@ -32,6 +33,7 @@ from zk.benchmark.experiments import GRIDS
 from zk.benchmark.row import LayerRow
 from zk.cost_model import CostModel
 
+ALL_GRIDS = {**GRIDS, "ladder": ladder_grid}
 OBJECTIVES = (
     Objective("prove_seconds", "minimize", 3600.0),
     Objective("peak_rss_bytes", "minimize", 2.0**37),
@@ -103,9 +105,9 @@ def build_settings(config: DictConfig, cost_model: CostModel) -> BenchmarkSettin
         ConfigError: the grid or a filter names what there is not, or a limit makes no sense.
     """
     chosen = config.benchmark
-    if chosen.grid not in GRIDS:
-        raise ConfigError(f"benchmark.grid must be one of {', '.join(GRIDS)}; got {chosen.grid!r}")
-    experiments = GRIDS[chosen.grid]()
+    if chosen.grid not in ALL_GRIDS:
+        raise ConfigError(f"benchmark.grid must be one of {', '.join(ALL_GRIDS)}; got {chosen.grid!r}")
+    experiments = ALL_GRIDS[chosen.grid]()
     points = select_points(
         categories(experiments),
         scales=list(chosen.scales),

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from search.errors import SearchError
 from search.tiers.collect import read_trials, tier_rows
+from search.tiers.limits import read_ladder
 from search.tiers.page import write_page
 from search.tiers.published import published_experiments
+from zk.errors import ZkError
 
 STORAGE = "sqlite:///mlruns/optuna.db"
+LADDER = Path("mlruns/studies/compile-ladder")
 STEM = Path("docs/results/tiers")
 
 
@@ -21,9 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["report"], help="what to do")
     parser.add_argument("--storage", default=STORAGE, help="Optuna's storage of the studies")
     parser.add_argument("--out", type=Path, default=STEM, help="path of the page, without ending")
+    parser.add_argument("--ladder", type=Path, default=LADDER, help="folder of experiment=compile_ladder")
     given = parser.parse_args(arguments)
-    rows = tier_rows(published_experiments(), read_trials(given.storage))
-    print("\n".join(str(path) for path in write_page(rows, given.out)))
+    try:
+        rows = tier_rows(published_experiments(), read_trials(given.storage))
+        paths = write_page(rows, read_ladder(given.ladder), given.out)
+    except (SearchError, ZkError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(str(path) for path in paths))
     return 0
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.files import write_text
+from search.tiers.limits import limits_section
 from search.tiers.published import ATTEMPTS, TIERS, PublishedExperiment, published_experiments
 from search.tiers.row import REGIMES, TierRow
 from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
 from zk.benchmark.report.text import NOTHING, count, gib, listed, number, percent, sentence, table
+from zk.benchmark.row import LayerRow
 
 GOAL_ACCURACY, GOAL_DIVERSITY, GOAL_OPERATIONS = 0.8, 0.05, 100
 """What a generator must reach, with fewer operations by the published rule, to be listed as one that the write-up held
@@ -19,21 +21,22 @@ to be impossible."""
 _TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran"}
 
 
-def write_page(rows: Sequence[TierRow], stem: Path) -> list[Path]:
-    """Write ``STEM.md`` and ``STEM.json``; gives their paths."""
+def write_page(rows: Sequence[TierRow], ladder: Sequence[LayerRow], stem: Path) -> list[Path]:
+    """Write ``STEM.md`` and ``STEM.json`` from the tiers' rows and those of the ladder; gives their paths."""
     paths = [stem.with_suffix(".md"), stem.with_suffix(".json")]
     stem.parent.mkdir(parents=True, exist_ok=True)
-    write_text(paths[0], page(rows))
+    write_text(paths[0], page(rows, ladder))
     write_text(paths[1], json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
     return paths
 
 
-def page(rows: Sequence[TierRow]) -> str:
+def page(rows: Sequence[TierRow], ladder: Sequence[LayerRow] = ()) -> str:
     """The page in Markdown."""
     sections = (
         ("What was run", _overview(rows)),
         ("Below 100 operations, above 80 %", _goal(rows)),
         ("The write-up's statements", _verdicts(rows)),
+        ("Limits of compilation", limits_section(tuple(ladder))),
         *((_TITLES[tier], _tier(rows, tier)) for tier in (*TIERS, ATTEMPTS)),
         ("Two numberings", _numberings()),
     )

@@ -8,15 +8,22 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 
+from gan.generators import build_generator
+from search.circuit import circuit_inputs
+from search.layers.ladder import CATEGORY, LADDER, OneInput, operations
 from search.study import RECORD
 from search.tiers.__main__ import main
 from search.tiers.collect import tier_rows
+from search.tiers.limits import RANGES, range_verdict, read_ladder
 from search.tiers.page import page, reaches_goal
 from search.tiers.published import published_experiments
 from search.tiers.row import NOT_RUN, TierRow
 from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
 from tests.test_config import FILES
+from zk.benchmark.row import LayerRow, RowOutcome
+from zk.errors import ArtifactError
 
 REQUIRED = (
     "id", "tier", "regime", "ops_rule", "einsum_instances", "macs", "rows", "parameters", "accuracy", "inception_score",
@@ -144,3 +151,49 @@ def test_the_command_reads_the_studies(tmp_path: Path, capsys: pytest.CaptureFix
         0.51,
         "float",
     )
+
+
+def rung(name: str, variant: str, outcome: str, **fields: Any) -> LayerRow:
+    return LayerRow(name, CATEGORY, 7, variant, outcome=RowOutcome(outcome), **({"rows": 1000, "macs": 10} | fields))
+
+
+def test_the_ladder_goes_through_every_published_range() -> None:
+    found = [operations(name) for name in LADDER]
+    assert all(any(limit.low <= ops < limit.high for ops in found) for limit in RANGES)
+
+
+def test_a_rung_computes_its_generator() -> None:
+    spec = LADDER["narrow_3"]
+    latent, one_hot = circuit_inputs(spec, label=3)
+    expected = build_generator(spec, seed=5).eval()(latent, one_hot)
+    found = OneInput(spec, 5).eval()(torch.cat([latent, one_hot], 1))
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("place", "rows", "word"),
+    [
+        (3, [], OPEN),
+        (3, [rung("narrow_30", "ours", "proved", prove_seconds=2.0, proof_bytes=9)], REFUTED),
+        (3, [rung("narrow_30", "stock", "predicted")], CONFIRMED),
+        (0, [rung("narrow_1", "stock", "proved")], CONFIRMED),
+        (0, [rung("narrow_1", "stock", "proved"), rung("wide_exp_016", "stock", "predicted")], CORRECTED),
+    ],
+)
+def test_a_range_is_judged_by_the_rungs_within_it(place: int, rows: list[LayerRow], word: str) -> None:
+    assert range_verdict(RANGES[place], tuple(rows)).word == word
+
+
+def test_the_page_shows_the_ladder(tmp_path: Path) -> None:
+    rows = [
+        rung("narrow_30", "ours", "proved", prove_seconds=2.0, proof_bytes=9),
+        rung("wide_exp_016", "stock", "predicted"),
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps([row.to_json() for row in rows]))
+    text = page(tier_rows(published_experiments(), {}), read_ladder(tmp_path))
+    assert "| narrow_30 | 181 | 10 | ours | proved | 1,000 |" in text
+    assert "| 150 and more | impossible, out of memory | refuted | 1 checked circuit proved and wired" in text
+    assert read_ladder(tmp_path / "none") == ()
+    (tmp_path / "rows.json").write_text("[{}]")
+    with pytest.raises(ArtifactError, match="must be complete"):
+        read_ladder(tmp_path)

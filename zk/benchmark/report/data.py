@@ -84,10 +84,10 @@ def load_benchmark(folder: Path) -> Benchmark:
     if not isinstance(machine, dict):
         raise ArtifactError(f"{machine_file} must hold an object; found {type(machine).__name__}; write it again")
     return Benchmark(
-        rows=_read_rows(folder / "rows.json"),
-        scaling=_read_rows(_study_file(folder, "scaling")),
-        precision=_read_rows(_study_file(folder, "precision")),
-        future=_read_rows(_study_file(folder, "future")),
+        rows=read_rows(folder / "rows.json"),
+        scaling=read_rows(_study_file(folder, "scaling")),
+        precision=read_rows(_study_file(folder, "precision")),
+        future=read_rows(_study_file(folder, "future")),
         machine=machine,
     )
 
@@ -157,7 +157,12 @@ def _pair(
     return Pair(experiment, some.category, scale, stock, ours, published)
 
 
-def _read_rows(path: Path) -> tuple[LayerRow, ...]:
+def read_rows(path: Path) -> tuple[LayerRow, ...]:
+    """Read a study's ``rows.json``; none where there is no such file.
+
+    Raises:
+        ArtifactError: the file is not of its kind, or a row is there twice.
+    """
     if not path.is_file():
         return ()
     data = _read_json(path)

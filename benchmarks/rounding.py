@@ -1,0 +1,212 @@
+"""Compare training that sees a circuit's roundings with rounding after training, at 4 to 10 bits of activations.
+
+    python benchmarks/rounding.py FOLDER [--overrides dataset=cifar10_parquet dataset.root=FOLDER ...]
+
+One generator is trained in float and then rounded by checked circuits of every number of bits; the same generator is
+trained once more for each, with the roundings of that circuit in its forward pass, for as many images. Both are scored
+on what their circuits compute, and in the arithmetic that they were trained in, which should be the circuit's for the
+second kind. Rows go to ``FOLDER/rounding.json``, and to a table that is printed; trainings that ended are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import open_dict
+
+from evaluation import evaluate_sampler
+from gan.data import ImageDataset
+from gan.generators import Generator
+from gan.spec import GeneratorSpec
+from gan.training import TrainingBudget, WeightForm, train_generator
+from gan.training.weight_forms import apply_form
+from search.circuit import export_generator
+from search.files import write_text
+from search.objective import sampler_for
+from search.planned import circuit_inputs, circuit_scores
+from search.run import CONFIG_FOLDER, build_settings
+from search.session import Judges, train_judges
+from search.settings import SessionSettings
+from zk.benchmark.report.text import number, percent, table
+from zk.checked.circuit import build_checked
+from zk.checked.options import CheckedOptions
+from zk.checked.planner import plan_checked
+from zk.checked.simulate import CheckedSimulator
+from zk.plan import PlanGoal
+
+BITS = (4, 5, 6, 7, 8, 9, 10)
+FLOAT, AFTER, DURING = "float", "after training", "in training"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every row is made with."""
+
+    settings: SessionSettings
+    dataset: ImageDataset
+    judges: Judges
+    spec: GeneratorSpec
+    images: int
+    folder: Path
+
+    def train(self, bits: int) -> Generator:
+        """Train the generator; with bits, roundings of that many are in its forward pass."""
+        recipe = replace(self.settings.recipe, weight_form=WeightForm(activation_bits=bits))
+        result = train_generator(
+            self.spec,
+            recipe,
+            TrainingBudget(images=self.images),
+            self.dataset,
+            seed=self.settings.seed,
+            device=self.settings.device,
+            folder=self.folder / f"trained-{bits}",
+            intervals=self.settings.evaluation.intervals,
+        )
+        return result.generator
+
+    def float_scores(self, generator: torch.nn.Module) -> dict[str, float]:
+        """Score a generator in the arithmetic that it has."""
+        scores = evaluate_sampler(
+            sampler_for(self.spec, generator, seed=0),
+            reference=self.judges.reference,
+            classifier=self.judges.classifier,
+            judge=self.judges.judge,
+            samples=self.settings.evaluation.samples,
+            seed=0,
+        )
+        return {"accuracy": scores.accuracy, "judge_accuracy": scores.judge_accuracy, "diversity": scores.diversity}
+
+    def circuit_row(self, kind: str, bits: int, weights: Generator, beside: torch.nn.Module) -> dict[str, float | str]:
+        """Score the circuit of ``weights`` at ``bits``; distances are from the images of ``beside``."""
+        work = self.folder / f"{kind.split()[0]}-{bits}"
+        exported = export_generator(weights, self.spec, work / "network.onnx")
+        drawn = [circuit_inputs(self.spec, seed=1, index=place, label=place % 10) for place in range(32)]
+        plan = plan_checked(
+            exported.path,
+            [torch.cat(column) for column in zip(*drawn, strict=True)],
+            work,
+            goal=PlanGoal(memory_bytes=self.settings.proving.budget.memory_bytes, mean_abs_error=math.inf),
+            base=CheckedOptions(private_inputs=("latent",)),
+            budget=self.settings.evaluation.circuit_budget,
+            least_bits=bits,
+            pinned=True,
+        )
+        best = min(plan.candidates, key=lambda found: found.predicted_prove_seconds)
+        circuit = CheckedSimulator(
+            build_checked(exported.path, best.options, work, budget=self.settings.evaluation.circuit_budget)
+        )
+        found = circuit_scores(
+            self.spec,
+            beside,  # type: ignore[arg-type]  # any module that gives images
+            circuit,
+            reference=self.judges.reference,
+            classifier=self.judges.classifier,
+            judge=self.judges.judge,
+            seed=0,
+        )
+        own = self.float_scores(beside)
+        return {
+            "rounded": kind,
+            "bits": best.options.activation_bits,
+            "logrows": best.options.logrows,
+            "rows": best.rows,
+            "predicted_prove_seconds": best.predicted_prove_seconds,
+            **{f"own_{name}": value for name, value in own.items()},
+            **found,
+        }
+
+
+def main() -> None:
+    """Measure every row that is not there yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=32_000, help="real images shown in each training")
+    parser.add_argument("--bits", type=int, nargs="+", default=BITS)
+    parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
+    given = parser.parse_args()
+    bench = open_bench(given.folder, given.images, given.overrides)
+    path = given.folder / "rounding.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    known = {(row["rounded"], row["bits"]) for row in rows}
+    plain = bench.train(0)
+    for bits in given.bits:
+        for kind in (AFTER, DURING):
+            if (kind, bits) in known:
+                continue
+            if kind == AFTER:
+                row = bench.circuit_row(kind, bits, plain, plain)
+            else:
+                trained = bench.train(bits)
+                row = bench.circuit_row(kind, bits, trained, rounded(trained, bits))
+            rows.append({"images_trained": bench.images, "classifier": bench.judges.classifier.digest, **row})
+            write_text(path, json.dumps(rows, indent=1) + "\n")
+            print(f"{kind:<14} {bits:>2} bits: circuit {percent(float(row['circuit_accuracy']))}", flush=True)
+    print("\n".join(rounding_table(rows)))
+
+
+def rounded(generator: Generator, bits: int) -> Generator:
+    """The generator with the roundings that it was trained with, which training took away from its weights' form."""
+    copied = copy.deepcopy(generator)
+    apply_form(copied, WeightForm(activation_bits=bits))
+    return copied.eval()
+
+
+def open_bench(folder: Path, images: int, overrides: list[str]) -> Bench:
+    """Compose the configuration and load data, classifier and judge."""
+    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
+        config = compose("config", overrides=overrides, return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    settings, dataset = build_settings(config), instantiate(config.dataset)
+    spec = settings.space.suggest_spec(_First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
+    return Bench(settings, dataset, train_judges(settings, dataset), spec, images, folder)
+
+
+class _First:
+    """Suggests the first choice, or the least number, of every dimension."""
+
+    def suggest_categorical(self, name: str, choices: list[object]) -> object:
+        return choices[0]
+
+    def suggest_int(self, name: str, low: int, high: int, **kwargs: object) -> int:
+        return low
+
+    def suggest_float(self, name: str, low: float, high: float, **kwargs: object) -> float:
+        return low
+
+
+def rounding_table(rows: list[dict[str, float]]) -> list[str]:
+    """The rows as Markdown."""
+    headings = ("rounded", "bits", "accuracy in training's arithmetic", "circuit accuracy", "circuit judge",
+                "labels alike", "mean distance", "diversity", "rows")  # fmt: skip
+    return table(
+        headings,
+        (
+            [
+                str(row["rounded"]),
+                str(row["bits"]),
+                percent(row["own_accuracy"]),
+                percent(row["circuit_accuracy"]),
+                percent(row["circuit_judge_accuracy"]),
+                percent(row["circuit_label_agreement"]),
+                number(row["circuit_mean_abs_error"]),
+                number(row["circuit_diversity"]),
+                number(row["rows"]),
+            ]
+            for row in sorted(rows, key=lambda row: (row["bits"], str(row["rounded"])))
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

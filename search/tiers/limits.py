@@ -1,0 +1,117 @@
+"""The published limits of compilation beside the measured ladder of generators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.layers.ladder import LADDER, operations
+from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, Verdict
+from zk.benchmark.report.data import read_rows
+from zk.benchmark.report.text import NOTHING, count, gib, number, table
+from zk.benchmark.row import LayerRow, RowOutcome
+
+MANY = 10_000
+
+
+@dataclass(frozen=True)
+class Range:
+    """A line of the published table: operations from ``low`` up to ``high``, and what became of them."""
+
+    low: int
+    high: int
+    published: str
+    compiles: bool
+
+    @property
+    def label(self) -> str:
+        """The range in words."""
+        return f"{self.low} and more" if self.high >= MANY else f"{self.low} to {self.high}"
+
+
+RANGES = (
+    Range(0, 50, "success, proofs of 20 to 40 MB, 1 to 3 minutes", True),
+    Range(50, 100, "possible, proofs of 40 to 80 MB, 3 to 10 minutes", True),
+    Range(100, 150, "fails by time-out", False),
+    Range(150, MANY, "impossible, out of memory", False),
+)
+
+
+def read_ladder(folder: Path) -> tuple[LayerRow, ...]:
+    """Read the rows of ``experiment=compile_ladder``; none if it was not run.
+
+    Raises:
+        ArtifactError: the file cannot be read, or is another benchmark's.
+    """
+    return read_rows(folder / "rows.json")
+
+
+def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:
+    """Every rung by its operations, then what became of the published ranges."""
+    if not rows:
+        return ["Not measured yet: `python -m search experiment=compile_ladder`.", ""]
+    known = {name: operations(name) for name in LADDER}
+    order = sorted(rows, key=lambda row: (known[row.experiment], row.macs or 0, row.variant))
+    lines = table(
+        ("generator", "operations", "MACs", "variant", "outcome", "rows", "2^k", "compile s", "prove s", "GiB",
+         "proof bytes", "wiring"),
+        (
+            [
+                row.experiment,
+                str(known[row.experiment]),
+                number(row.macs),
+                row.variant,
+                str(row.outcome),
+                number(row.rows),
+                number(row.logrows),
+                number(row.compile_seconds),
+                number(row.prove_seconds),
+                gib(row.peak_rss_bytes),
+                number(row.proof_bytes),
+                row.wiring or NOTHING,
+            ]
+            for row in order
+        ),
+    )  # fmt: skip
+    lines += ["Seconds, memory and bytes of a row that was not proved are predictions.", "", *rows_follow(rows)]
+    verdicts = [(limit, range_verdict(limit, rows)) for limit in RANGES]
+    return lines + table(
+        ("operations", "published", "verdict", "by"),
+        ([limit.label, limit.published, verdict.word, verdict.figures] for limit, verdict in verdicts),
+    )
+
+
+def range_verdict(limit: Range, rows: tuple[LayerRow, ...]) -> Verdict:
+    """Judge a published range: it is refuted if a rung within it went the other way with EZKL's own form."""
+    inside = [row for row in rows if limit.low <= operations(row.experiment) < limit.high]
+    if not inside:
+        return Verdict(OPEN, "not measured yet")
+    ours = [row for row in inside if row.variant == "ours" and row.outcome == RowOutcome.PROVED]
+    stock = [row for row in inside if row.variant == "stock"]
+    ran = [row for row in stock if row.measured]
+    figures = f"{count(len(ours), 'checked circuit')} proved and wired"
+    if ours:
+        slowest = max(row.prove_seconds or 0.0 for row in ours)
+        figures += f", in at most {number(slowest)} s and {number(max(row.proof_bytes or 0 for row in ours))} bytes"
+    figures += f"; with EZKL's defaults {len(ran)} of {len(stock)} run here"
+    if too_large := [row for row in stock if not row.measured]:
+        worst = max(row.rows or 0 for row in too_large)
+        figures += f", the others would need up to {number(worst)} rows"
+    if limit.compiles:
+        return Verdict(CONFIRMED if len(ran) == len(stock) else CORRECTED, figures)
+    return Verdict(REFUTED if ran or ours else CONFIRMED, figures)
+
+
+def rows_follow(rows: tuple[LayerRow, ...]) -> list[str]:
+    """Set the generator of the most operations beside the one of the most rows, both in EZKL's own form."""
+    stock = [row for row in rows if row.variant == "stock" and row.rows]
+    if len(stock) < 2:
+        return []
+    longest = max(stock, key=lambda row: operations(row.experiment))
+    largest = max(stock, key=lambda row: row.rows or 0)
+    return [
+        f"With EZKL's defaults {longest.experiment} has {operations(longest.experiment)} operations and "
+        f"{number(longest.rows)} rows, {largest.experiment} {operations(largest.experiment)} operations and "
+        f"{number(largest.rows)} rows.",
+        "",
+    ]
