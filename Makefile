@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -18,6 +18,7 @@ help:
 	@echo "make commit-and-challenge  one generator direct, stock and checked, and a layer (half an hour)"
 	@echo "make bench-layers  four layers of the CNN layer benchmark, EZKL's defaults beside ours, with the page (minutes)"
 	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
+	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
 # torch first and alone: its pin keeps the resolver from any build with CUDA packages on a CPU machine.
@@ -63,6 +64,10 @@ layer-benchmark: $(READY)
 
 classifier: $(READY)
 	$(BIN)/python -m evaluation.classifier $(ARGS)
+
+tiers: $(READY)
+	$(BIN)/python -m search experiment=tiers $(ARGS)
+	$(BIN)/python -m search.tiers report
 
 clean:
 	rm -rf $(VENV) .cache outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

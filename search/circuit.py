@@ -102,6 +102,20 @@ def measure_spec(
     return figures
 
 
+def checked_metrics(
+    network: Path, folder: Path, options: CheckedOptions, budget: Budget, model: CostModel | None = None
+) -> dict[str, float]:
+    """Figures of a network's checked form; of several parts, sums, and the greatest need of memory.
+
+    Raises:
+        ZkError: it has no checked form, or EZKL refuses it.
+    """
+    parts = [cost_metrics(cost, model) for cost in draft_layouts(network, folder, options, budget=budget, model=model)]
+    greatest = ("logrows", "lookup_tables", "predicted_peak_bytes", "predicted_pk_bytes")
+    columns = {name: [part[name] for part in parts] for name in parts[0]}
+    return {name: max(column) if name in greatest else sum(column) for name, column in columns.items()}
+
+
 def _measure_checked(
     metrics: dict[str, float],
     network: Path,
@@ -110,13 +124,8 @@ def _measure_checked(
     budget: Budget,
     model: CostModel | None,
 ) -> CircuitFigures:
-    """Figures of the checked form; of several parts, sums, and the greatest need of memory."""
     started = time.monotonic()
-    parts = [cost_metrics(cost, model) for cost in draft_layouts(network, folder, options, budget=budget, model=model)]
-    greatest = ("logrows", "lookup_tables", "predicted_peak_bytes", "predicted_pk_bytes")
-    for name in parts[0]:
-        column = [part[name] for part in parts]
-        metrics[name] = max(column) if name in greatest else sum(column)
+    metrics |= checked_metrics(network, folder, options, budget, model)
     metrics["circuit_seconds"] = time.monotonic() - started
     write_text(folder / "figures.json", json.dumps({"compiled": True, "reason": "", "metrics": metrics}))
     return CircuitFigures(metrics, True, "")

@@ -18,7 +18,7 @@ GOAL_ACCURACY, GOAL_DIVERSITY, GOAL_OPERATIONS = 0.8, 0.05, 100
 """What a generator must reach, with fewer operations by the published rule, to be listed as one that the write-up held
 to be impossible."""
 
-_TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran"}
+_TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran, and an autoencoder"}
 
 
 def write_page(rows: Sequence[TierRow], ladder: Sequence[LayerRow], stem: Path) -> list[Path]:

@@ -1,0 +1,136 @@
+"""What else could be proved: a diffusion model's step, an autoencoder's decoder, a classifier, beside a generator.
+
+    python benchmarks/alternatives.py [--out docs/results/alternatives.json]
+
+Each network is counted by the published rule and in multiply-accumulates, laid out in checked form on untrained weights
+(rows do not depend on them), and its proof predicted by the cost model. A diffusion model's image takes as many proofs
+as it has steps. Nothing is proved or trained here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evaluation.classifier import ClassifierSpec, build_classifier
+from evaluation.classifier.folding import fold_batchnorm as fold_classifier
+from gan.denoiser import Denoiser, DenoiserSpec, time_code
+from gan.generators import build_generator, fold_batchnorm
+from gan.spec import GeneratorSpec
+from search.circuit import checked_metrics, circuit_inputs
+from search.files import write_text
+from zk.benchmark.report.text import gib, number, table
+from zk.checked.options import CheckedOptions
+from zk.counting import multiply_accumulates, published_operations
+from zk.export import export_onnx
+from zk.types import Budget
+
+BUDGET = Budget(memory_bytes=8 * 2**30, wall_seconds=600)
+DECODER = GeneratorSpec(
+    family="conv", latent_dim=100, conditioning="embedding", embed_dim=50, widths=(192, 96, 48), kernel=4,
+    upsampling="transposed", activation="relu",
+)  # fmt: skip
+STEPS = (1, 10, 50, 1000)
+"""Denoising steps of one image: a distilled sampler, few-step samplers (Song et al. 2021), the original."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One network.
+
+    Attributes:
+        name: what it is.
+        module: in evaluation mode, with its normalisations.
+        lean: the same function as a circuit gets it.
+        inputs: one sample of each input.
+        names: of the inputs.
+        private: those that stay secret.
+    """
+
+    name: str
+    module: nn.Module
+    lean: nn.Module
+    inputs: tuple[Tensor, ...]
+    names: tuple[str, ...]
+    private: tuple[str, ...]
+
+
+def alternatives() -> list[Alternative]:
+    """Every network of the comparison."""
+    generator = build_generator(DECODER).eval()
+    found = [
+        Alternative(
+            "generator, or an autoencoder's decoder (exp_006)", generator, fold_batchnorm(generator),
+            circuit_inputs(DECODER), ("latent", "one_hot"), ("latent",),
+        )
+    ]  # fmt: skip
+    for widths in ((16, 32, 32), (32, 64, 64), (64, 128, 128)):
+        spec = DenoiserSpec(widths=widths)
+        denoiser = Denoiser(spec).eval()
+        inputs = (torch.zeros(1, 3, 32, 32), time_code(torch.tensor([500]), spec.time_dim), torch.eye(10)[:1])
+        name = f"one step of a denoiser, {'-'.join(map(str, widths))} channels"
+        found.append(Alternative(name, denoiser, denoiser, inputs, ("images", "time", "one_hot"), ("images",)))
+    classifier = build_classifier(ClassifierSpec()).eval()
+    found.append(
+        Alternative(
+            "the ZK classifier", classifier, fold_classifier(classifier), (torch.zeros(1, 3, 32, 32),), ("image",),
+            ("image",),
+        )
+    )  # fmt: skip
+    return found
+
+
+def measure(which: Alternative, folder: Path) -> dict[str, float | str]:
+    """Count and lay out one network."""
+    exported = export_onnx(which.lean, which.inputs, folder / "network.onnx", which.names, ("out",))
+    options = CheckedOptions(private_inputs=which.private)
+    return {
+        "name": which.name,
+        "ops_rule": published_operations(which.module),
+        "macs": multiply_accumulates(which.module, which.inputs),
+        "parameters": sum(parameter.numel() for parameter in which.module.parameters()),
+        **checked_metrics(exported.path, folder / "checked", options, BUDGET),
+    }
+
+
+def main() -> None:
+    """Measure every network, write the rows and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("docs/results/alternatives.json"))
+    given = parser.parse_args()
+    rows = []
+    for which in alternatives():
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(measure(which, Path(folder)))
+        print(f"{rows[-1]['name']}: {number(float(rows[-1]['rows']))} rows", flush=True)
+    write_text(given.out, json.dumps(rows, indent=1) + "\n")
+    print("\n".join(alternatives_table(rows)))
+
+
+def alternatives_table(rows: list[dict[str, float]]) -> list[str]:
+    """The rows as Markdown."""
+    return table(
+        ("network", "operations", "MACs", "parameters", "rows", "prove s, predicted", "GiB, predicted"),
+        (
+            [
+                str(row["name"]),
+                str(row["ops_rule"]),
+                number(row["macs"]),
+                number(row["parameters"]),
+                number(int(row["rows"])),
+                number(row["predicted_prove_seconds"]),
+                gib(row["predicted_peak_bytes"]),
+            ]
+            for row in rows
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
