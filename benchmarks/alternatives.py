@@ -25,7 +25,9 @@ from gan.generators import build_generator, fold_batchnorm
 from gan.spec import GeneratorSpec
 from search.circuit import checked_metrics, circuit_inputs
 from search.files import write_text
-from zk.benchmark.report.text import gib, number, table
+from search.tiers.alternatives import alternatives_section
+from search.tiers.verdicts import Results
+from zk.benchmark.report.text import number
 from zk.checked.options import CheckedOptions
 from zk.counting import multiply_accumulates, published_operations
 from zk.export import export_onnx
@@ -36,8 +38,6 @@ DECODER = GeneratorSpec(
     family="conv", latent_dim=100, conditioning="embedding", embed_dim=50, widths=(192, 96, 48), kernel=4,
     upsampling="transposed", activation="relu",
 )  # fmt: skip
-STEPS = (1, 10, 50, 1000)
-"""Denoising steps of one image: a distilled sampler, few-step samplers (Song et al. 2021), the original."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Alternative:
 
     Attributes:
         name: what it is.
+        kind: ``generator``, ``denoiser`` or ``classifier``.
         module: in evaluation mode, with its normalisations.
         lean: the same function as a circuit gets it.
         inputs: one sample of each input.
@@ -54,6 +55,7 @@ class Alternative:
     """
 
     name: str
+    kind: str
     module: nn.Module
     lean: nn.Module
     inputs: tuple[Tensor, ...]
@@ -66,7 +68,7 @@ def alternatives() -> list[Alternative]:
     generator = build_generator(DECODER).eval()
     found = [
         Alternative(
-            "generator, or an autoencoder's decoder (exp_006)", generator, fold_batchnorm(generator),
+            "generator, or an autoencoder's decoder (exp_006)", "generator", generator, fold_batchnorm(generator),
             circuit_inputs(DECODER), ("latent", "one_hot"), ("latent",),
         )
     ]  # fmt: skip
@@ -75,14 +77,12 @@ def alternatives() -> list[Alternative]:
         denoiser = Denoiser(spec).eval()
         inputs = (torch.zeros(1, 3, 32, 32), time_code(torch.tensor([500]), spec.time_dim), torch.eye(10)[:1])
         name = f"one step of a denoiser, {'-'.join(map(str, widths))} channels"
-        found.append(Alternative(name, denoiser, denoiser, inputs, ("images", "time", "one_hot"), ("images",)))
-    classifier = build_classifier(ClassifierSpec()).eval()
-    found.append(
-        Alternative(
-            "the ZK classifier", classifier, fold_classifier(classifier), (torch.zeros(1, 3, 32, 32),), ("image",),
-            ("image",),
+        found.append(
+            Alternative(name, "denoiser", denoiser, denoiser, inputs, ("images", "time", "one_hot"), ("images",))
         )
-    )  # fmt: skip
+    classifier, image = build_classifier(ClassifierSpec()).eval(), torch.zeros(1, 3, 32, 32)
+    lean = fold_classifier(classifier)
+    found.append(Alternative("the ZK classifier", "classifier", classifier, lean, (image,), ("image",), ("image",)))
     return found
 
 
@@ -92,6 +92,7 @@ def measure(which: Alternative, folder: Path) -> dict[str, float | str]:
     options = CheckedOptions(private_inputs=which.private)
     return {
         "name": which.name,
+        "kind": which.kind,
         "ops_rule": published_operations(which.module),
         "macs": multiply_accumulates(which.module, which.inputs),
         "parameters": sum(parameter.numel() for parameter in which.module.parameters()),
@@ -110,26 +111,7 @@ def main() -> None:
             rows.append(measure(which, Path(folder)))
         print(f"{rows[-1]['name']}: {number(float(rows[-1]['rows']))} rows", flush=True)
     write_text(given.out, json.dumps(rows, indent=1) + "\n")
-    print("\n".join(alternatives_table(rows)))
-
-
-def alternatives_table(rows: list[dict[str, float]]) -> list[str]:
-    """The rows as Markdown."""
-    return table(
-        ("network", "operations", "MACs", "parameters", "rows", "prove s, predicted", "GiB, predicted"),
-        (
-            [
-                str(row["name"]),
-                str(row["ops_rule"]),
-                number(row["macs"]),
-                number(row["parameters"]),
-                number(int(row["rows"])),
-                number(row["predicted_prove_seconds"]),
-                gib(row["predicted_peak_bytes"]),
-            ]
-            for row in rows
-        ),
-    )
+    print("\n".join(alternatives_section(rows, Results([]))))
 
 
 if __name__ == "__main__":

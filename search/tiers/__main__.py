@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.errors import SearchError
+from search.tiers.alternatives import read_alternatives
 from search.tiers.collect import read_trials, tier_rows
 from search.tiers.limits import read_ladder
 from search.tiers.page import write_page
@@ -16,6 +17,7 @@ from zk.errors import ZkError
 
 STORAGE = "sqlite:///mlruns/optuna.db"
 LADDER = Path("mlruns/studies/compile-ladder")
+ALTERNATIVES = Path("docs/results/alternatives.json")
 STEM = Path("docs/results/tiers")
 
 
@@ -26,10 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--storage", default=STORAGE, help="Optuna's storage of the studies")
     parser.add_argument("--out", type=Path, default=STEM, help="path of the page, without ending")
     parser.add_argument("--ladder", type=Path, default=LADDER, help="folder of experiment=compile_ladder")
+    parser.add_argument("--alternatives", type=Path, default=ALTERNATIVES, help="of benchmarks/alternatives.py")
     given = parser.parse_args(arguments)
     try:
         rows = tier_rows(published_experiments(), read_trials(given.storage))
-        paths = write_page(rows, read_ladder(given.ladder), given.out)
+        paths = write_page(rows, read_ladder(given.ladder), read_alternatives(given.alternatives), given.out)
     except (SearchError, ZkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.files import write_text
+from search.tiers.alternatives import Row, alternatives_section
 from search.tiers.limits import limits_section
 from search.tiers.published import ATTEMPTS, TIERS, PublishedExperiment, published_experiments
 from search.tiers.row import REGIMES, TierRow
@@ -21,22 +22,25 @@ to be impossible."""
 _TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran, and an autoencoder"}
 
 
-def write_page(rows: Sequence[TierRow], ladder: Sequence[LayerRow], stem: Path) -> list[Path]:
-    """Write ``STEM.md`` and ``STEM.json`` from the tiers' rows and those of the ladder; gives their paths."""
+def write_page(
+    rows: Sequence[TierRow], ladder: Sequence[LayerRow], alternatives: Sequence[Row], stem: Path
+) -> list[Path]:
+    """Write ``STEM.md`` and ``STEM.json`` from the rows of tiers, ladder and alternatives; gives their paths."""
     paths = [stem.with_suffix(".md"), stem.with_suffix(".json")]
     stem.parent.mkdir(parents=True, exist_ok=True)
-    write_text(paths[0], page(rows, ladder))
+    write_text(paths[0], page(rows, ladder, alternatives))
     write_text(paths[1], json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
     return paths
 
 
-def page(rows: Sequence[TierRow], ladder: Sequence[LayerRow] = ()) -> str:
+def page(rows: Sequence[TierRow], ladder: Sequence[LayerRow] = (), alternatives: Sequence[Row] = ()) -> str:
     """The page in Markdown."""
     sections = (
         ("What was run", _overview(rows)),
         ("Below 100 operations, above 80 %", _goal(rows)),
         ("The write-up's statements", _verdicts(rows)),
         ("Limits of compilation", limits_section(tuple(ladder))),
+        ("Other networks", alternatives_section(alternatives, Results(rows))),
         *((_TITLES[tier], _tier(rows, tier)) for tier in (*TIERS, ATTEMPTS)),
         ("Two numberings", _numberings()),
     )

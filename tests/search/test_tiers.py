@@ -12,9 +12,11 @@ import torch
 
 from gan.generators import build_generator
 from search.circuit import circuit_inputs
+from search.errors import SearchError
 from search.layers.ladder import CATEGORY, LADDER, OneInput, operations
 from search.study import RECORD
 from search.tiers.__main__ import main
+from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
 from search.tiers.limits import RANGES, range_verdict, read_ladder
 from search.tiers.page import page, reaches_goal
@@ -22,6 +24,7 @@ from search.tiers.published import published_experiments
 from search.tiers.row import NOT_RUN, TierRow
 from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
 from tests.test_config import FILES
+from zk.benchmark.report.text import number
 from zk.benchmark.row import LayerRow, RowOutcome
 from zk.errors import ArtifactError
 
@@ -197,3 +200,40 @@ def test_the_page_shows_the_ladder(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text("[{}]")
     with pytest.raises(ArtifactError, match="must be complete"):
         read_ladder(tmp_path)
+
+
+def alternative(kind: str, seconds: float, rows: float = 50_000.0) -> dict[str, Any]:
+    return {
+        "name": f"a {kind}", "kind": kind, "ops_rule": 10, "macs": 5, "parameters": 7, "rows": rows,
+        "predicted_prove_seconds": seconds, "predicted_peak_bytes": 2**30,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "step_rows", "word"), [(20.0, 1e5, CORRECTED), (1.0, 1e5, REFUTED), (20.0, 1e7, CONFIRMED)]
+)
+def test_an_image_of_a_diffusion_model_takes_all_of_its_steps(step_seconds: float, step_rows: float, word: str) -> None:
+    rows = [alternative("generator", 10.0), alternative("denoiser", step_seconds, step_rows)]
+    lines = alternatives_section(rows, Results([]))
+    assert f"| a denoiser | {number(step_seconds)} | {number(10 * step_seconds)} |" in "\n".join(lines)
+    (found,) = [line for line in lines if line.startswith("| diffusion")]
+    assert f"| {word} |" in found
+
+
+def test_alternatives_are_weighed_against_the_generator() -> None:
+    rows = [alternative("generator", 10.0), alternative("denoiser", 20.0), alternative("classifier", 5.0)]
+    text = "\n".join(alternatives_section(rows, Results([row("vae", 0.3), row("exp_006", 0.5)])))
+    assert "| autoencoders are more promising than adversarial training | refuted |" in text
+    assert "| classifiers are easier than generators | confirmed |" in text
+    assert alternatives_section([], Results([])) == ["Not measured yet: `python benchmarks/alternatives.py`.", ""]
+
+
+def test_a_damaged_file_of_alternatives_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "alternatives.json"
+    assert read_alternatives(path) == []
+    path.write_text(json.dumps([alternative("generator", 1.0)]))
+    assert len(read_alternatives(path)) == 1
+    for text in ("[{}]", "{", "[1]"):
+        path.write_text(text)
+        with pytest.raises(SearchError, match="written by benchmarks/alternatives"):
+            read_alternatives(path)

@@ -1,0 +1,87 @@
+"""What integer weights save in a circuit: one convolution with float, ternary and scaled ternary weights.
+
+    python benchmarks/weight_forms.py
+
+EZKL multiplies integers, so weights of scale ``2**7`` leave products at the square of the scale, and these are divided
+again ("rebased") element by element. Weights that are -1, 0 or 1 have scale 1: their products stay at the input's
+scale, and nothing is divided, unless each output channel keeps a scale of its own. In checked form weights are no rows
+at all. Rows come from EZKL's settings; seconds are predictions of the cost model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from search.circuit import checked_metrics, cost_metrics
+from zk.benchmark.report.text import number, table
+from zk.checked.options import CheckedOptions
+from zk.circuit_cost import CircuitCost
+from zk.export import export_onnx
+from zk.pipeline import measure_circuit
+from zk.types import Budget, CircuitOptions
+
+BUDGET = Budget(memory_bytes=8 * 2**30, wall_seconds=300)
+CHANNELS, SIDE = 16, 16
+SCALE_BITS = 7
+
+
+class Layer(nn.Module):
+    """A 3x3 convolution, perhaps with a factor for each output channel, then ReLU."""
+
+    def __init__(self, weight: Tensor, scale: Tensor | None) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+        self.convolution.weight.data = weight
+        self.scale = None if scale is None else nn.Parameter(scale.reshape(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, scale, activate."""
+        found: Tensor = self.convolution(x)
+        return torch.relu(found if self.scale is None else found * self.scale)
+
+
+def layers() -> dict[str, tuple[Layer, int]]:
+    """Layers and the scale in bits of their weights, by name."""
+    rng = torch.Generator().manual_seed(0)
+    weight = torch.randn(CHANNELS, CHANNELS, 3, 3, generator=rng) * 0.1
+    signs = torch.sign(weight) * (weight.abs() > 0.07)
+    scale = torch.rand(CHANNELS, generator=rng) + 0.5
+    return {
+        "float weights": (Layer(weight, None), SCALE_BITS),
+        "ternary weights, the scales folded into what follows": (Layer(signs, None), 0),
+        "ternary weights, a scale for each channel": (Layer(signs, scale), SCALE_BITS),
+    }
+
+
+def main() -> None:
+    """Lay every layer out in both forms and print the table."""
+    sample = torch.randn(1, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    lines = []
+    for name, (layer, bits) in layers().items():
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            network = export_onnx(layer.eval(), (sample,), work / "layer.onnx", ("x",), ("y",)).path
+            options = CircuitOptions(input_scale_bits=SCALE_BITS, param_scale_bits=bits)
+            direct = measure_circuit(network, work / "direct", options=options, budget=BUDGET)
+            assert isinstance(direct.cost, CircuitCost), direct.stages
+            checked = checked_metrics(network, work / "checked", CheckedOptions(private_inputs=("x",)), BUDGET)
+            own = cost_metrics(direct.cost)
+            lines.append(
+                [
+                    name,
+                    number(int(own["rows"])),
+                    number(own["predicted_prove_seconds"]),
+                    number(int(checked["rows"])),
+                    number(checked["predicted_prove_seconds"]),
+                ]
+            )
+    heads = ("weights", "direct rows", "direct prove s, predicted", "checked rows", "checked prove s, predicted")
+    print("\n".join(table(heads, lines)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What else the write-up weighed: diffusion models, autoencoders, classifiers, by their circuits' cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.errors import SearchError
+from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, Results, Verdict
+from zk.benchmark.report.text import count, gib, number, percent, table, times
+
+STEPS = (1, 10, 50, 1000)
+"""Denoising steps of one image: a distilled sampler, few-step samplers (Song et al. 2021), the original."""
+
+FEWEST_CONSTRAINTS = 500_000_000
+"""The least that the write-up estimates for a diffusion model."""
+
+Row = Mapping[str, Any]
+
+
+def read_alternatives(path: Path) -> list[Row]:
+    """Read what ``benchmarks/alternatives.py`` wrote; nothing where it was not run.
+
+    Raises:
+        SearchError: the file is not of its kind.
+    """
+    if not path.exists():
+        return []
+    try:
+        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+        assert all({"name", "kind", "rows", "predicted_prove_seconds"} <= set(row) for row in rows)
+    except (OSError, ValueError, TypeError, AssertionError) as error:
+        raise SearchError(f"{path} must be written by benchmarks/alternatives.py; it is not: {error}") from error
+    return rows
+
+
+def alternatives_section(alternatives: Sequence[Row], results: Results) -> list[str]:
+    """Costs of every network, of a diffusion model's image, and the write-up's verdicts."""
+    if not alternatives:
+        return ["Not measured yet: `python benchmarks/alternatives.py`.", ""]
+    lines = table(
+        ("network", "operations", "MACs", "parameters", "rows", "prove s, predicted", "GiB, predicted"),
+        (
+            [
+                row["name"],
+                number(row["ops_rule"]),
+                number(row["macs"]),
+                number(row["parameters"]),
+                number(int(row["rows"])),
+                number(row["predicted_prove_seconds"]),
+                gib(row["predicted_peak_bytes"]),
+            ]
+            for row in alternatives
+        ),
+    )
+    denoisers = _of("denoiser", alternatives)
+    lines += ["Proving seconds of an image by the number of its denoising steps, predicted:", ""]
+    lines += table(
+        ("denoiser", *(count(steps, "step") for steps in STEPS)),
+        ([row["name"], *(number(steps * row["predicted_prove_seconds"]) for steps in STEPS)] for row in denoisers),
+    )
+    verdicts = (
+        ("diffusion models are 100 to 1000 times too complex", _diffusion(alternatives)),
+        ("autoencoders are more promising than adversarial training", _autoencoder(results)),
+        ("classifiers are easier than generators", _classifier(alternatives)),
+    )
+    return lines + table(("statement", "verdict", "by"), ([text, v.word, v.figures] for text, v in verdicts))
+
+
+def _of(kind: str, alternatives: Sequence[Row]) -> list[Row]:
+    return [row for row in alternatives if row["kind"] == kind]
+
+
+def _diffusion(alternatives: Sequence[Row]) -> Verdict:
+    denoisers, generators = _of("denoiser", alternatives), _of("generator", alternatives)
+    if not denoisers or not generators:
+        return Verdict(OPEN, "not measured yet")
+    row, base = denoisers[len(denoisers) // 2], generators[0]
+    step = row["predicted_prove_seconds"] / base["predicted_prove_seconds"]
+    total = 50 * int(row["rows"])
+    figures = (
+        f"{row['name']} takes {number(int(row['rows']))} rows and {times(step)} the generator's proving time; 50 steps "
+        f"{number(total)} rows and {times(50 * step)}"
+    )
+    if total >= FEWEST_CONSTRAINTS:
+        return Verdict(CONFIRMED, figures)
+    return Verdict(CORRECTED if 50 * step > 10 else REFUTED, figures)
+
+
+def _autoencoder(results: Results) -> Verdict:
+    decoder, adversarial = results.of("vae"), results.of("exp_006")
+    if decoder is None or adversarial is None:
+        return Verdict(OPEN, "not measured yet")
+    figures = (
+        f"the same generator, the same circuit: {percent(decoder.accuracy)} as a decoder, "
+        f"{percent(adversarial.accuracy)} trained against a discriminator"
+    )
+    return Verdict(CONFIRMED if (decoder.accuracy or 0) > (adversarial.accuracy or 0) else REFUTED, figures)
+
+
+def _classifier(alternatives: Sequence[Row]) -> Verdict:
+    classifiers, generators = _of("classifier", alternatives), _of("generator", alternatives)
+    if not classifiers or not generators:
+        return Verdict(OPEN, "not measured yet")
+    ratio = classifiers[0]["predicted_prove_seconds"] / generators[0]["predicted_prove_seconds"]
+    figures = (
+        f"{number(int(classifiers[0]['rows']))} rows against {number(int(generators[0]['rows']))}, {times(ratio)} the "
+        "proving time"
+    )
+    return Verdict(CONFIRMED if ratio < 0.95 else CORRECTED if ratio < 1.05 else REFUTED, figures)
