@@ -18,18 +18,19 @@ from test_benchmark_report_rows import (
 )
 
 from zk.benchmark.published import published_figures
-from zk.benchmark.report.data import Benchmark
+from zk.benchmark.report.data import Benchmark, precision_series
 from zk.benchmark.report.page import SECTIONS
 from zk.benchmark.report.sections_groups import categories, composites, ranking, tiers
 from zk.benchmark.report.sections_memory import hardware, small_savings
 from zk.benchmark.report.sections_outlook import batch_of, future_work, provenance, recommendations
 from zk.benchmark.report.sections_overview import overall, statements
-from zk.benchmark.report.sections_precision import precision
+from zk.benchmark.report.sections_precision import precision, seconds_margin
 from zk.benchmark.report.sections_proofs import proof_sizes, variability, verification
 from zk.benchmark.report.sections_results import beside_published, every_row
 from zk.benchmark.report.sections_scaling import scaling
-from zk.benchmark.report.text import number, percent, times
+from zk.benchmark.report.text import EQUAL_MARGIN, number, percent, times
 from zk.benchmark.row import LayerRow, RowOutcome
+from zk.benchmark.statistics import coefficient_of_variation
 
 Section = Callable[[Benchmark], list[str]]
 
@@ -199,11 +200,26 @@ def test_scaling_needs_more_than_two_sizes() -> None:
 def test_precision_says_for_which_layers_it_is_free() -> None:
     text = "\n".join(precision(Benchmark((), precision=tuple(precision_rows()))))
     assert cells(text, "Dense", "ours", "4 to 14")[3:8] == ["3.50x", "3.50x", "3.50x", "0.500", "6"]
-    assert "Ours: precision is free (within 5.00 %) for 1 of 2 layers, not for Dense (rows 3.50x, " in text
+    assert "Ours: precision is free (within these margins) for 1 of 2 layers, not for Dense (rows 3.50x, " in text
     only = tuple(row for row in precision_rows() if row.experiment == "ReLU")
-    assert "Ours: precision is free (within 5.00 %) for 1 of 1 layer. The published claim is confirmed" in "\n".join(
-        precision(Benchmark((), precision=only))
+    assert (
+        "Ours: precision is free (within these margins) for 1 of 1 layer. The published claim is confirmed"
+        in "\n".join(precision(Benchmark((), precision=only)))
     )
+
+
+def test_seconds_count_as_greater_beyond_what_equal_circuits_scatter() -> None:
+    scattered = [10.0, 12.0, 8.0, 9.0, 13.0, 11.0]
+    rows = [
+        make_row("ReLU", scale, category="precision", prove_seconds=seconds)
+        for scale, seconds in zip(range(4, 10), scattered, strict=True)
+    ]
+    margin = seconds_margin(precision_series(rows))
+    assert margin == pytest.approx(2 * coefficient_of_variation(scattered))  # type: ignore[operator]
+    assert "| free |" in "\n".join(precision(Benchmark((), precision=tuple(rows))))
+    slow = [*rows[:-1], make_row("ReLU", 9, category="precision", prove_seconds=50.0, logrows=21)]
+    assert "not free: prove s 5.00x" in "\n".join(precision(Benchmark((), precision=tuple(slow))))
+    assert seconds_margin(precision_series(rows[:1])) == EQUAL_MARGIN
 
 
 def test_precision_draws_no_conclusion_from_predictions_or_errors_of_zero() -> None:

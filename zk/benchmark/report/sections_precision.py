@@ -11,7 +11,7 @@ from zk.benchmark.report.data import COLUMNS, Benchmark, is_proved, precision_se
 from zk.benchmark.report.quantities import ERROR, PEAK, PROVE, ROWS, Quantity, measured, reading, show
 from zk.benchmark.report.text import EQUAL_MARGIN, NOTHING, count, listed, number, percent, sentence, table, times
 from zk.benchmark.row import LayerRow
-from zk.benchmark.statistics import LineFit, geometric_mean, line_fit
+from zk.benchmark.statistics import LineFit, coefficient_of_variation, geometric_mean, line_fit
 
 _COSTS = (ROWS, PROVE, PEAK)
 
@@ -22,13 +22,16 @@ def precision(benchmark: Benchmark) -> list[str]:
     if not benchmark.precision:
         return ["There are no rows of a precision study.", "", *lines]
     series = precision_series(benchmark.precision)
+    margin = seconds_margin(series)
     return [
         *_every_scale(series),
         "Finest over coarsest scale; the error's factor for each further bit is fitted to its logarithm, and 0.5 means "
-        "that each bit halves it. An error of exactly 0 has no logarithm and is left out.",
+        "that each bit halves it. An error of exactly 0 has no logarithm and is left out. A cost counts as greater "
+        f"from {percent(EQUAL_MARGIN)} on; proving seconds, measured once in each row, from {percent(margin)} on: "
+        "twice what those of a layer scatter between scales whose circuits have the same rows and height.",
         "",
-        *_ends(series),
-        *[f"- {text}" for text in _verdicts(series)],
+        *_ends(series, margin),
+        *[f"- {text}" for text in _verdicts(series, margin)],
         "",
         *lines,
     ]
@@ -46,14 +49,32 @@ def _every_scale(series: dict[tuple[str, str], list[LayerRow]]) -> list[str]:
     return table((*heads, "max error", "mean error"), lines)
 
 
-def _ends(series: dict[tuple[str, str], list[LayerRow]]) -> list[str]:
+def seconds_margin(series: dict[tuple[str, str], list[LayerRow]]) -> float:
+    """Twice the pooled relative deviation of proving seconds among equal circuits, at least :data:`EQUAL_MARGIN`.
+
+    Circuits of one layer and column are equal if their rows and their heights are.
+    """
+    total, freedom = 0.0, 0
+    for rows in series.values():
+        sizes: dict[tuple[int | None, int | None], list[float]] = {}
+        for row in rows:
+            if (seconds := measured(row, PROVE)) is not None:
+                sizes.setdefault((row.rows, row.logrows), []).append(seconds)
+        for found in sizes.values():
+            if (variation := coefficient_of_variation(found)) is not None:
+                total += (len(found) - 1) * variation**2
+                freedom += len(found) - 1
+    return max(EQUAL_MARGIN, 2 * math.sqrt(total / freedom)) if freedom else EQUAL_MARGIN
+
+
+def _ends(series: dict[tuple[str, str], list[LayerRow]], margin: float) -> list[str]:
     lines = []
     for (name, column), rows in series.items():
         fit = error_fit(rows)
         cells = [name, column, f"{rows[0].scale_bits} to {rows[-1].scale_bits}"]
         cells += [times(end_ratio(rows, quantity)) for quantity in _COSTS]
         cells += [NOTHING if fit is None else number(2**fit.slope), NOTHING if fit is None else str(fit.points)]
-        lines.append([*cells, _verdict(rows)])
+        lines.append([*cells, _verdict(rows, margin)])
     heads = ("layer", "column", "scales", *(f"{quantity.name} ratio" for quantity in _COSTS))
     return table((*heads, "max error for each bit", "points", "precision is"), lines)
 
@@ -72,28 +93,31 @@ def end_ratio(rows: Sequence[LayerRow], quantity: Quantity) -> float | None:
     return last / first if first is not None and last is not None and len(rows) > 1 else None
 
 
-def _verdict(rows: Sequence[LayerRow]) -> str:
+def _verdict(rows: Sequence[LayerRow], margin: float) -> str:
     found = [(quantity, end_ratio(rows, quantity)) for quantity in _COSTS]
     known = [(quantity, value) for quantity, value in found if value is not None]
     if len(known) < len(found):
         return "unknown"
-    dear = [f"{quantity.name} {times(value)}" for quantity, value in known if value > 1 + EQUAL_MARGIN]
+    margins = {PROVE.name: margin}
+    dear = [
+        f"{quantity.name} {times(value)}"
+        for quantity, value in known
+        if value > 1 + margins.get(quantity.name, EQUAL_MARGIN)
+    ]
     return f"not free: {', '.join(dear)}" if dear else "free"
 
 
-def _verdicts(series: dict[tuple[str, str], list[LayerRow]]) -> list[str]:
+def _verdicts(series: dict[tuple[str, str], list[LayerRow]], margin: float) -> list[str]:
     lines = []
     for column in COLUMNS:
-        own = {name: _verdict(rows) for (name, side), rows in series.items() if side == column}
+        own = {name: _verdict(rows, margin) for (name, side), rows in series.items() if side == column}
         known = {name: verdict for name, verdict in own.items() if verdict != "unknown"}
         if own and not known:
             lines.append(f"{sentence(column)}: no layer was measured at both ends, so nothing follows.")
         if not known:
             continue
         dear = [f"{name} ({verdict.partition(': ')[2]})" for name, verdict in known.items() if verdict != "free"]
-        text = (
-            f"{sentence(column)}: precision is free (within {percent(EQUAL_MARGIN)}) for {len(known) - len(dear)} of "
-        )
+        text = f"{sentence(column)}: precision is free (within these margins) for {len(known) - len(dear)} of "
         text += count(len(known), "layer")
         text += (
             f", not for {listed(dear)}. The published claim needs this correction."
