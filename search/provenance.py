@@ -46,8 +46,18 @@ def machine() -> dict[str, str | int]:
     """Return what the machine is: system, processor, usable cores, memory in bytes."""
     return {
         "system": platform.platform(),
-        "processor": platform.machine(),
+        "processor": _processor(),
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
     }
+
+
+def _processor() -> str:
+    """Model name of the processor where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -12,25 +12,22 @@ from test_benchmark_report_rows import (
     complete_rows,
     future_rows,
     make_row,
-    precision_rows,
     predicted_row,
     scaling_rows,
 )
 
 from zk.benchmark.published import published_figures
-from zk.benchmark.report.data import Benchmark, precision_series
+from zk.benchmark.report.data import Benchmark
 from zk.benchmark.report.page import SECTIONS
 from zk.benchmark.report.sections_groups import categories, composites, ranking, tiers
 from zk.benchmark.report.sections_memory import hardware, small_savings
 from zk.benchmark.report.sections_outlook import batch_of, future_work, provenance, recommendations
 from zk.benchmark.report.sections_overview import overall, statements
-from zk.benchmark.report.sections_precision import precision, seconds_margin
 from zk.benchmark.report.sections_proofs import proof_sizes, variability, verification
 from zk.benchmark.report.sections_results import beside_published, every_row
 from zk.benchmark.report.sections_scaling import scaling
-from zk.benchmark.report.text import EQUAL_MARGIN, number, percent, times
+from zk.benchmark.report.text import number, percent, times
 from zk.benchmark.row import LayerRow, RowOutcome
-from zk.benchmark.statistics import coefficient_of_variation
 
 Section = Callable[[Benchmark], list[str]]
 
@@ -77,7 +74,7 @@ def test_mean_ratios_keep_measured_and_predicted_apart() -> None:
     # sqrt(8/4 * 8/1) = 4 over the measured; 100/10 over the predicted.
     assert cells(text, "prove s") == ["prove s", "2", "4.00x", "2.00x to 8.00x", "1", "*10.0x*", "*10.0x to 10.0x*"]
     assert cells(text, "rows")[4:] == ["0", "-", "-"]
-    assert "Accepted by EZKL, yet not wired: 1 row of stock and no rows of ours." in text
+    assert "Accepted by EZKL, yet not counted: 1 row of stock and no rows of ours." in text
     assert "74 rows of the benchmark are not there" in text
     assert "- ReLU at scale 7, stock: verified_only (unlinked)" in text
 
@@ -114,8 +111,8 @@ def test_all_predicted_stock_gives_no_measured_ratio() -> None:
     text = text_of(overall, *rows)
     assert cells(text, "prove s") == ["prove s", "0", "-", "-", "1", "*25.0x*", "*25.0x to 25.0x*"]
     line = cells(text_of(every_row, *rows), "ReLU", "10")
-    assert line[6] == "*100* / 4.00 ± 0.0800"
-    assert line[8] == "*50.0* / 1.00"
+    assert line[7] == "*100* / 4.00 ± 0.0800"
+    assert line[9] == "*50.0* / 1.00"
     assert line[-2:] == ["*25.0x*", "*50.0x*"]
     assert "Published / stock" not in text_of(beside_published, *rows)
 
@@ -123,8 +120,8 @@ def test_all_predicted_stock_gives_no_measured_ratio() -> None:
 def test_a_failing_row_has_no_figures_and_no_ratio() -> None:
     rows = [make_row("ReLU", 10), make_row("ReLU", 10, "ours", outcome=RowOutcome.REFUSED, message="no layout")]
     line = cells(text_of(every_row, *rows), "ReLU", "10")
-    assert line[2] == "proved / refused"
-    assert line[6] == "10.0 ± 0.200 / -"
+    assert line[2:4] == ["10 / 10", "proved / refused"]
+    assert line[7] == "10.0 ± 0.200 / -"
     assert line[-2:] == ["-", "-"]
     assert "- ReLU at scale 10, ours: refused (no layout)" in text_of(overall, *rows)
 
@@ -176,7 +173,8 @@ def test_ranking_orders_by_the_mean_over_the_scales() -> None:
 def test_composites_compare_the_accuracies() -> None:
     text = text_of(composites, *complete_rows())
     error = 100 * math.sqrt(0.69 * 0.31 / 1000)
-    assert f"by at most 1.00 percentage points (CNN_ReLU at scale 10, stock); one standard error of a share of 1,000 images is {number(error)} points." in text  # fmt: skip # noqa: E501
+    assert "by at most 1.00 percentage points (CNN_ReLU at scale 10, stock): 10 images of the same 1,000" in text
+    assert f"one standard error of either share is {number(error)} points." in text
     assert "No row has both accuracies." in text_of(composites, make_row("CNN_Poly", category="composite"))
 
 
@@ -195,41 +193,6 @@ def test_scaling_needs_more_than_two_sizes() -> None:
     text = "\n".join(scaling(Benchmark((), scaling=rows)))
     assert "exponent 0.50 between two sizes, which is no test of a law" in text
     assert "There are no rows of a scaling study." in "\n".join(scaling(Benchmark(())))
-
-
-def test_precision_says_for_which_layers_it_is_free() -> None:
-    text = "\n".join(precision(Benchmark((), precision=tuple(precision_rows()))))
-    assert cells(text, "Dense", "ours", "4 to 14")[3:8] == ["3.50x", "3.50x", "3.50x", "0.500", "6"]
-    assert "Ours: precision is free (within these margins) for 1 of 2 layers, not for Dense (rows 3.50x, " in text
-    only = tuple(row for row in precision_rows() if row.experiment == "ReLU")
-    assert (
-        "Ours: precision is free (within these margins) for 1 of 1 layer. The published claim is confirmed"
-        in "\n".join(precision(Benchmark((), precision=only)))
-    )
-
-
-def test_seconds_count_as_greater_beyond_what_equal_circuits_scatter() -> None:
-    scattered = [10.0, 12.0, 8.0, 9.0, 13.0, 11.0]
-    rows = [
-        make_row("ReLU", scale, category="precision", prove_seconds=seconds)
-        for scale, seconds in zip(range(4, 10), scattered, strict=True)
-    ]
-    margin = seconds_margin(precision_series(rows))
-    assert margin == pytest.approx(2 * coefficient_of_variation(scattered))  # type: ignore[operator]
-    assert "| free |" in "\n".join(precision(Benchmark((), precision=tuple(rows))))
-    slow = [*rows[:-1], make_row("ReLU", 9, category="precision", prove_seconds=50.0, logrows=21)]
-    assert "not free: prove s 5.00x" in "\n".join(precision(Benchmark((), precision=tuple(slow))))
-    assert seconds_margin(precision_series(rows[:1])) == EQUAL_MARGIN
-
-
-def test_precision_draws_no_conclusion_from_predictions_or_errors_of_zero() -> None:
-    rows = (
-        make_row("ReLU", 4, category="precision", max_abs_error=0.0),
-        predicted_row("ReLU", 14, category="precision"),
-    )
-    text = "\n".join(precision(Benchmark((), precision=rows)))
-    assert cells(text, "ReLU", "stock", "4 to 14")[4:] == ["-", "-", "-", "-", "unknown"]
-    assert "Stock: no layer was measured at both ends, so nothing follows." in text
 
 
 def test_verification_against_proving() -> None:
@@ -292,14 +255,58 @@ def test_small_savings_say_that_there_are_none() -> None:
 def test_future_work_counts_seconds_per_image() -> None:
     text = "\n".join(future_work(Benchmark((), future=tuple(future_rows()))))
     assert cells(text, "CNN_Strided", "4")[9] == "5.00"
-    assert "5.00 s for each of 4 images in one proof, 10.0 s for each of 1: 0.500x, so a larger batch pays." in text
+    assert "seconds an image by images in one proof: 10.0 s at 1 and 5.00 s at 4; least at 4 (0.500x of 1)." in text
     assert "2 of 3 rows proved and wired." in text
     assert "Started and not proved: CNN_ReLU_batch2 at scale 7, ours: timed_out (3600 s)" in text
 
 
 def test_a_batch_that_does_not_pay_is_said() -> None:
     rows = (make_row("A_batch1", seconds=1.0), make_row("A_batch2", seconds=3.0))
-    assert "1.50x, so a larger batch does not pay." in "\n".join(future_work(Benchmark((), future=rows)))
+    assert "1.00 s at 1 and 1.50 s at 2; a larger batch does not pay." in "\n".join(
+        future_work(Benchmark((), future=rows))
+    )
+
+
+def test_one_image_is_taken_from_the_study_of_batches_alone() -> None:
+    rows = (make_row("CNN_ReLU", 7, "ours", category="composite", seconds=9.0),)
+    future = (
+        make_row("CNN_ReLU_batch1", 7, "ours", seconds=8.0),
+        make_row("CNN_ReLU_batch2", 7, "ours", seconds=10.0),
+    )
+    text = "\n".join(future_work(Benchmark(rows, future=future)))
+    assert "8.00 s at 1 and 5.00 s at 2" in text
+    assert "2 of 2 rows proved and wired." in text
+
+
+def test_what_a_reader_must_know_of_the_columns_is_counted() -> None:
+    rows = (
+        make_row("ReLU", 10, parameters=0),
+        make_row("Dense", 10, parameters=5),
+        make_row("ReLU", 7, "ours", activation_bits=9),
+        make_row("Conv2d_Scaling_Large", 7, "ours", parts=8),
+        predicted_row(
+            "MaxPool2d_k2", 7, message="predicted memory 92.3 GiB above 18.0: not started; not calibrated: x"
+        ),
+    )
+    text = text_of(statements, *rows)
+    assert "1 of 2 measured stock rows are of layers without parameters (ReLU)" in text
+    assert "(1 of 2 rows); the bits used stand beside it" in text
+    assert "Conv2d_Scaling_Large at scale 7 (8)" in text
+    more = text_of(overall, *rows)
+    assert "above the limit of 18.0 GiB" in more
+    assert (
+        "Sized without calibration, which itself ran into its limit of memory or time: MaxPool2d_k2 at scale 7." in more
+    )
+
+
+def test_proving_is_set_against_the_whole_verification() -> None:
+    rows = (
+        make_row("ReLU", 10, "ours", prove_seconds=8.0, bundle_verify_seconds=2.0),
+        make_row("Dense", 10, "ours", prove_seconds=1.0, bundle_verify_seconds=2.0),
+    )
+    assert "Proving takes 1.41x its time, and less than it for Dense at scale 10 (0.500x)." in text_of(
+        verification, *rows
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class Benchmark:
         precision: layers at several scales.
         future: what the published benchmark left for later.
         machine: what they were measured on, and how; any part may be missing.
+        beside: the same of the other studies, by their name.
     """
 
     rows: tuple[LayerRow, ...]
@@ -57,6 +58,7 @@ class Benchmark:
     precision: tuple[LayerRow, ...] = ()
     future: tuple[LayerRow, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -79,17 +81,23 @@ def load_benchmark(folder: Path) -> Benchmark:
     """
     if not (folder / "rows.json").is_file():
         raise ArtifactError(f"a report needs {folder / 'rows.json'}; it is missing; run the benchmark first")
-    machine_file = folder / "machine.json"
-    machine = _read_json(machine_file) if machine_file.is_file() else {}
-    if not isinstance(machine, dict):
-        raise ArtifactError(f"{machine_file} must hold an object; found {type(machine).__name__}; write it again")
+    others = {study: _study_file(folder, study).parent for study in ("scaling", "precision", "future")}
     return Benchmark(
         rows=read_rows(folder / "rows.json"),
         scaling=read_rows(_study_file(folder, "scaling")),
         precision=read_rows(_study_file(folder, "precision")),
         future=read_rows(_study_file(folder, "future")),
-        machine=machine,
+        machine=_read_machine(folder),
+        beside={study: found for study, other in others.items() if other != folder and (found := _read_machine(other))},
     )
+
+
+def _read_machine(folder: Path) -> dict[str, Any]:
+    path = folder / "machine.json"
+    found = _read_json(path) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path} must hold an object; found {type(found).__name__}; write it again")
+    return found
 
 
 def _study_file(folder: Path, study: str) -> Path:

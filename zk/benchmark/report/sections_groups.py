@@ -193,8 +193,10 @@ def _accuracy(scored: Sequence[tuple[float, str, LayerRow]]) -> str:
         return f"{text}."
     error = math.sqrt(share * (1 - share) / images)
     return (
-        f"{text}; one standard error of a share of {images:,} images is {number(100 * error)} points. In ours an image "
-        "whose values leave the tables has no proof, and counts as wrong."
+        f"{text}: {count(round(gap * images), 'image')} of the same {images:,}, while one standard error of either "
+        f"share is {number(100 * error)} points. In ours an image whose values leave the tables has no proof, and "
+        "counts as wrong. Accuracies of stock are simulated on the circuit's integers, those of rows that were not "
+        "started, too."
     )
 
 

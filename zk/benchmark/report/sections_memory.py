@@ -108,7 +108,9 @@ def small_savings(benchmark: Benchmark) -> list[str]:
         f"Stock takes less than {times(LITTLE)} the proving time of ours in {len(small)} of "
         f"{count(len(found), 'experiment')} with a ratio, {sum(entry.value < 1 for _, entry in small)} of them below "
         f"1x; the peak memory is below {times(LITTLE)} in {sum(entry.value < LITTLE for entry in peaks)} of "
-        f"{len(peaks)}. Predicted ratios are counted, and in italics.",
+        f"{len(peaks)}. Predicted ratios are counted"
+        + (", and in italics." if small else ".")
+        + (" Small layers at fine scales are another matter: see the precision study." if benchmark.precision else ""),
         "",
     ]
     if not small:

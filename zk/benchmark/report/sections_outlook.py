@@ -92,8 +92,12 @@ def _unfinished(rows: Sequence[LayerRow]) -> list[str]:
 def _unproved(benchmark: Benchmark) -> list[LayerRow]:
     """Rows of experiments that the published benchmark has no proof of, unless the future rows have them too."""
     failed = {experiment.name for experiment in published_experiments() if not experiment.proved}
-    known = {row.key for row in benchmark.future}
-    return [row for row in benchmark.rows if row.experiment in failed and row.key not in known]
+    known = {(*batch_of(row), row.scale_bits, row.variant) for row in benchmark.future}
+    return [
+        row
+        for row in benchmark.rows
+        if row.experiment in failed and (*batch_of(row), row.scale_bits, row.variant) not in known
+    ]
 
 
 def _place(row: LayerRow) -> tuple[str, int, int, int]:
@@ -112,12 +116,14 @@ def _batches(rows: Sequence[LayerRow]) -> list[str]:
     for (network, scale, column), sizes in found.items():
         if len(sizes) < 2:
             continue
-        (few, dear), (many, cheap) = sizes[0], sizes[-1]
+        (few, dear), (many, cheap) = sizes[0], min(sizes, key=lambda size: size[1])
         share = cheap / dear
-        verdict = "a larger batch pays" if share < 1 - EQUAL_MARGIN else "a larger batch does not pay"
+        each = listed([f"{number(seconds)} s at {images}" for images, seconds in sizes])
+        verdict = (
+            f"least at {many} ({times(share)} of {few})" if share < 1 - EQUAL_MARGIN else "a larger batch does not pay"
+        )
         lines.append(
-            f"{network} at scale {scale}, {column}: {number(cheap)} s for each of {count(many, 'image')} in one proof, "
-            f"{number(dear)} s for each of {few}: {times(share)}, so {verdict}."
+            f"{network} at scale {scale}, {column}, seconds an image by images in one proof: {each}; {verdict}."
         )
     return lines
 
@@ -146,7 +152,7 @@ def _scale(benchmark: Benchmark, column: str) -> list[str]:
     factors = [2**fit.slope for fit in fits if fit is not None]
     text = (
         f"{sentence(column)}, scale: {advice}; the finer takes {times(cost)} the proving time over "
-        f"{count(len(found), 'experiment')} proved at both"
+        f"{count(len(found), 'experiment')} proved at both as two circuits"
     )
     if factors:
         text += f", and each bit multiplies the greatest error by {number(geometric_mean(factors))}"
@@ -174,12 +180,13 @@ def _choice(benchmark: Benchmark, column: str, kind: str, names: Iterable[str]) 
 def _wiring(benchmark: Benchmark) -> list[str]:
     lines = []
     for column in COLUMNS:
-        accepted = [row for row in benchmark.column(column) if row.measured]
+        accepted = [row for row in (*benchmark.rows, *benchmark.precision) if row.variant == column and row.measured]
         loose = [row for row in accepted if row.outcome is RowOutcome.VERIFIED_ONLY]
         if loose:
             lines.append(
                 f"{sentence(column)}: audit the wiring before trusting a proof; {len(loose)} of "
-                f"{count(len(accepted), 'accepted proof')} leave a value untied."
+                f"{count(len(accepted), 'accepted proof')}, those of the precision study among them, leave a value "
+                "untied or cannot be audited."
             )
     return lines
 
@@ -233,15 +240,25 @@ def provenance(benchmark: Benchmark) -> list[str]:
         "memory": None if memory is None else f"{number(memory / GIB)} GiB",
         "commit": machine.get("commit"),
     }
-    if by_commit := machine.get("rows_by_commit"):
-        shown["commit"] = ", ".join(f"{commit} ({count(rows, 'row')})" for commit, rows in by_commit.items())
+    for study, found in (("", machine), *benchmark.beside.items()):
+        if by_commit := found.get("rows_by_commit"):
+            name = f"commits of the {study} study" if study else "commit"
+            shown[name] = ", ".join(f"{commit} ({count(rows, 'row')})" for commit, rows in by_commit.items())
     lines = [f"- {name}: {value if value is not None else 'not recorded'}" for name, value in shown.items()]
     commands = machine.get("command") or []
     commands = [commands] if isinstance(commands, str) else commands
     if commands:
-        lines += ["", "```", *(str(command) for command in commands), "```"]
+        lines += ["", "Rows are filled by several sessions of the same commands; the last one was", ""]
+        lines += ["```", *(str(command) for command in commands), "```", "", "and from nothing, all of it is"]
+        lines += ["", "```", *(f"python -m search experiment=layer_{study}" for study in _studies(benchmark)), "```"]
     packages: Mapping[str, Any] = machine.get("packages") or {}
     if packages:
         versions = table(("package", "version"), [(name, str(version)) for name, version in sorted(packages.items())])
         lines += ["", *versions]
     return [*lines, ""]
+
+
+def _studies(benchmark: Benchmark) -> list[str]:
+    """Names of the studies that have rows, the benchmark itself first."""
+    beside = {"scaling": benchmark.scaling, "precision": benchmark.precision, "future": benchmark.future}
+    return ["benchmark", *(study for study, rows in beside.items() if rows)]

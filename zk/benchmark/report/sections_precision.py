@@ -14,6 +14,14 @@ from zk.benchmark.row import LayerRow
 from zk.benchmark.statistics import LineFit, coefficient_of_variation, geometric_mean, line_fit
 
 _COSTS = (ROWS, PROVE, PEAK)
+_CLAIM = {
+    "stock": (
+        "The published claim needs this correction.",
+        "The published claim is confirmed for this column over these scales.",
+    ),
+    "ours": ("The published claim does not carry over to ours.", "The published claim carries over to ours."),
+}
+"""What follows for the published claim, which is about stock, if some layer is dearer, and if none is."""
 
 
 def precision(benchmark: Benchmark) -> list[str]:
@@ -31,8 +39,10 @@ def precision(benchmark: Benchmark) -> list[str]:
         "twice what those of a layer scatter between scales whose circuits have the same rows and height.",
         "",
         *_ends(series, margin),
-        *[f"- {text}" for text in _verdicts(series, margin)],
+        *[f"- {text}" for text in (*_verdicts(series, margin), *_heights(series))],
         "",
+        *_between_columns(series),
+        *_not_counted(benchmark.precision),
         *lines,
     ]
 
@@ -119,15 +129,69 @@ def _verdicts(series: dict[tuple[str, str], list[LayerRow]], margin: float) -> l
         dear = [f"{name} ({verdict.partition(': ')[2]})" for name, verdict in known.items() if verdict != "free"]
         text = f"{sentence(column)}: precision is free (within these margins) for {len(known) - len(dear)} of "
         text += count(len(known), "layer")
-        text += (
-            f", not for {listed(dear)}. The published claim needs this correction."
-            if dear
-            else (". The published claim is confirmed for this column over these scales.")
-        )
+        text += f", not for {listed(dear)}. {_CLAIM[column][0]}" if dear else f". {_CLAIM[column][1]}"
         lines.append(text)
         if unknown := [name for name in own if name not in known]:
             lines.append(f"{sentence(column)}: not measured at both ends: {listed(unknown)}.")
     return lines
+
+
+def _heights(series: dict[tuple[str, str], list[LayerRow]]) -> list[str]:
+    """Where a column's circuits have one height at every scale, finer tables cost nothing until they need a higher."""
+    lines = []
+    for column in COLUMNS:
+        own = {name: {row.logrows for row in rows} for (name, side), rows in series.items() if side == column}
+        if own:
+            level = [name for name, found in own.items() if len(found) == 1]
+            heights = [height for found in own.values() for height in found if height is not None]
+            text = f"{sentence(column)}: {len(level)} of {count(len(own), 'layer')} have one height at every scale"
+            if heights:
+                text += f"; heights go from 2^{min(heights)} to 2^{max(heights)}"
+            lines.append(f"{text}.")
+    return lines
+
+
+def _between_columns(series: dict[tuple[str, str], list[LayerRow]]) -> list[str]:
+    """Stock over ours at equal scales: where ours is the dearer of the two."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name in dict.fromkeys(name for name, _ in series):
+        stock = {row.scale_bits: row for row in series.get((name, "stock"), [])}
+        for row in series.get((name, "ours"), []):
+            mine, theirs = measured(row, PROVE), measured(stock.get(row.scale_bits), PROVE)
+            if mine is not None and theirs is not None and is_proved(row):
+                found.setdefault(name, []).append((row.scale_bits, theirs / mine))
+    pairs = [value for values in found.values() for _, value in values]
+    if not pairs:
+        return []
+    lines = [
+        f"Stock over ours at the same pinned scale, proving seconds: {times(min(pairs))} to {times(max(pairs))}, below "
+        f"2x in {sum(value < 2 for value in pairs)} of {count(len(pairs), 'pair')} and below 1x, where ours is the "
+        f"dearer, in {sum(value < 1 for value in pairs)}. A checked circuit's tables are as long as the circuit is "
+        "high, so its height follows the bits, however few rows a small layer has.",
+        "",
+    ]
+    shown = []
+    for name, values in found.items():
+        dear = [bits for bits, value in values if value < 1]
+        ends = [value for _, value in values]
+        shown.append([name, times(ends[0]), times(ends[-1]), listed([str(bits) for bits in dear]) or NOTHING])
+    return [*lines, *table(("layer", "coarsest scale", "finest scale", "ours is dearer at"), shown)]
+
+
+def _not_counted(rows: Sequence[LayerRow]) -> list[str]:
+    """Proofs that EZKL accepts and that do not count, with the audit's reasons."""
+    loose: dict[tuple[str, str, str, str], int] = {}
+    for row in rows:
+        if row.measured and not is_proved(row):
+            reason = row.wiring_reason.partition(";")[0]
+            loose[row.experiment, row.variant, row.wiring, reason] = (
+                loose.get((row.experiment, row.variant, row.wiring, reason), 0) + 1
+            )
+    lines = [
+        f"- {name}, {column}: {count(amount, 'proof')} accepted by EZKL and not counted, wiring {wiring} ({reason})."
+        for (name, column, wiring, reason), amount in loose.items()
+    ]
+    return [*lines, ""] if lines else []
 
 
 def _published_claim() -> list[str]:
@@ -153,6 +217,8 @@ def _two_scales(benchmark: Benchmark) -> list[str]:
         both = [
             (rows[name, fine], rows[name, coarse]) for name, bits in rows if bits == fine and (name, coarse) in rows
         ]
+        equal = [left.experiment for left, right in both if same_circuit(left, right)]
+        both = [pair for pair in both if not same_circuit(*pair)]
         said = []
         for quantity in (*_COSTS, ERROR):
             pairs = [(measured(left, quantity), measured(right, quantity)) for left, right in both]
@@ -160,16 +226,26 @@ def _two_scales(benchmark: Benchmark) -> list[str]:
             if found:
                 said.append(f"{quantity.name} {times(geometric_mean(found))} ({count(len(found), 'experiment')})")
         if said:
-            lines.append(f"- {sentence(column)} at {fine} bits over {coarse} bits, geometric means: {listed(said)}.")
+            text = f"- {sentence(column)} at {fine} bits over {coarse} bits, geometric means: {listed(said)}"
+            if equal:
+                text += f"; left out, because both scales lead to one circuit: {listed(equal)}"
+            lines.append(f"{text}.")
     return [*lines, ""] if lines else []
 
 
+def same_circuit(left: LayerRow, right: LayerRow) -> bool:
+    """Whether two scales lead to one layout at one number of bits, so that they differ by chance alone."""
+    return left.activation_bits == right.activation_bits and (left.rows, left.logrows) == (right.rows, right.logrows)
+
+
 def scale_cost(benchmark: Benchmark, column: str) -> list[float]:
-    """Proving time at the finer published scale over that at the coarser, of experiments proved at both."""
+    """Proving time at the finer published scale over the coarser's, of experiments proved at both as two circuits."""
     rows = {(row.experiment, row.scale_bits): row for row in benchmark.column(column) if is_proved(row)}
     found = []
     for name, bits in rows:
         left, right = reading(rows[name, bits], PROVE), reading(rows.get((name, min(SCALES))), PROVE)
         if bits == max(SCALES) and left is not None and right is not None:
+            if same_circuit(rows[name, bits], rows[name, min(SCALES)]):
+                continue
             found.append(left.value / right.value)
     return found

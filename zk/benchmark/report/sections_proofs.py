@@ -17,7 +17,7 @@ from zk.benchmark.report.quantities import (
     values,
 )
 from zk.benchmark.report.sections_groups import SIDES
-from zk.benchmark.report.text import NOTHING, count, number, percent, sentence, table, times
+from zk.benchmark.report.text import NOTHING, count, listed, number, percent, sentence, table, times
 from zk.benchmark.row import LayerRow
 from zk.benchmark.statistics import coefficient_of_variation, geometric_mean, line_fit, summarize
 
@@ -59,8 +59,22 @@ def _whole(benchmark: Benchmark) -> list[str]:
     return [
         "A checked proof also needs the verifier to compute what it asks for from the network. The whole verification "
         f"of a bundle, its key given, takes ours {number(found.mean)} s on average over "
-        f"{count(found.count, 'experiment')}, {number(found.minimum)} s to {number(found.maximum)} s."
+        f"{count(found.count, 'experiment')} (median {number(found.median)} s, {number(found.minimum)} s to "
+        f"{number(found.maximum)} s); stock has no such step." + _against_whole(benchmark)
     ]
+
+
+def _against_whole(benchmark: Benchmark) -> str:
+    both = [
+        (prove / whole, row)
+        for row in benchmark.column("ours")
+        if (prove := measured(row, PROVE)) is not None and (whole := measured(row, BUNDLE_VERIFY)) is not None
+    ]
+    if not both:
+        return ""
+    text = f" Proving takes {times(geometric_mean([value for value, _ in both]))} its time"
+    slower = [f"{row.experiment} at scale {row.scale_bits} ({times(value)})" for value, row in both if value < 1]
+    return f"{text}, and less than it for {listed(slower)}." if slower else f"{text}."
 
 
 def _prove_over_verify(pair: Pair, side: str) -> float | None:

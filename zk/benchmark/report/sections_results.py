@@ -35,18 +35,20 @@ def every_row(benchmark: Benchmark) -> list[str]:
     """One line for each experiment and scale, stock and ours side by side."""
     if not benchmark.pairs:
         return ["There are no rows.", ""]
-    heads = ["experiment", "scale", "outcome", "rows", "logrows", *(quantity.name for quantity in _SHOWN)]
+    heads = ["experiment", "scale", "bits used", "outcome", "rows", "logrows", *(quantity.name for quantity in _SHOWN)]
     heads += ["max error", "wiring", "prove ratio", "peak ratio"]
     lines = []
     for pair in benchmark.pairs:
-        cells = [pair.experiment, str(pair.scale_bits), _both(pair, lambda row: str(row.outcome))]
+        cells = [pair.experiment, str(pair.scale_bits), _both(pair, lambda row: number(row.activation_bits))]
+        cells.append(_both(pair, lambda row: str(row.outcome)))
         cells += [_both(pair, lambda row: number(row.rows)), _both(pair, lambda row: number(row.logrows))]
         cells += [f"{show_repeats(pair.stock, quantity)} / {show_repeats(pair.ours, quantity)}" for quantity in _SHOWN]
         cells += [_both(pair, lambda row: number(row.max_abs_error)), _both(pair, lambda row: row.wiring)]
         lines.append([*cells, *(show_ratio(ratio(pair, quantity)) for quantity in (PROVE, PEAK))])
     return [
         f"{count(len(benchmark.pairs), 'experiment')}, each scale its own; stock / ours in every cell. Proving is mean "
-        "± sample standard deviation over the repeats; predictions are in italics; the largest part's logrows.",
+        "± sample standard deviation over the repeats, of which there are none from two minutes on; predictions are in "
+        "italics; the largest part's logrows.",
         "",
         *table(heads, lines),
     ]
