@@ -5,6 +5,7 @@ A direct circuit computes every product (:mod:`zk.planner`); a checked one claim
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,10 +51,18 @@ def make_plan(
     form: CircuitForm,
     budget: Budget,
     model: CostModel | None,
+    bits: int = 0,
 ) -> CircuitPlan:
-    """Plan the circuit of a trained network in its form; the arguments are those of :func:`zk.planner.plan_circuit`."""
+    """Plan the circuit of a trained network in its form; the arguments are those of :func:`zk.planner.plan_circuit`.
+
+    ``bits`` fixes the scale of the activations; 0 leaves it to the plan.
+    """
     if isinstance(form, CheckedOptions):
-        return plan_checked(network, samples, folder / "checked", goal=goal, base=form, budget=budget, model=model)
+        work, least = folder / "checked", bits or 1
+        return plan_checked(
+            network, samples, work, goal=goal, base=form, budget=budget, model=model, least_bits=least, pinned=bits > 0
+        )
+    goal = dataclasses.replace(goal, input_scales=(bits,)) if bits else goal
     return plan_circuit(network, samples, folder, goal=goal, base=form, budget=budget, model=model)
 
 

@@ -41,6 +41,7 @@ class CircuitPlanning:
         samples: images that ranges and fidelity are measured on.
         cost_model: predicts proving time and memory; None is the one shipped with :mod:`zk.cost`.
         seed: of their latents; another one than the scores', whose images so stay unseen by the plan.
+        bits: scale of the activations, where training has rounded them to it; 0 leaves it to the plan.
     """
 
     goal: PlanGoal
@@ -49,6 +50,7 @@ class CircuitPlanning:
     samples: int = 32
     seed: int = 1
     cost_model: CostModel | None = None
+    bits: int = 0
 
 
 def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> CircuitPlan:
@@ -67,6 +69,7 @@ def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, plan
         form=planning.options,
         budget=planning.budget,
         model=planning.cost_model,
+        bits=planning.bits,
     )
     write_text(folder / "plan.txt", plan_table(plan) + "\n")
     return plan

@@ -26,6 +26,8 @@ from zk.types import Budget, Outcome, StageResult
 
 CALIBRATION_SAMPLES = 4
 """EZKL's own calibration only confirms what the plan measured on many more samples."""
+IMAGE_RANGE = 2.0
+"""Greatest distance of two pixels, on [-1, 1]."""
 PROOF_SIZES = ("proof_bytes", "public_value_bytes", "proof_file_bytes", "vk_bytes", "pk_bytes")
 
 
@@ -43,6 +45,8 @@ class ProvingPlan:
         plan_samples: images that a trained generator's circuit is planned on.
         mean_abs_error: bound on the mean distance of the circuit's images from the float ones, on [-1, 1].
         cost_model: predicts proving time and memory; None is the one shipped with :mod:`zk.cost`.
+        bits: scale of the activations that training rounded to; 0 where it rounded nothing. Such images are not meant
+            to be the float ones, so ``mean_abs_error`` does not bind them.
     """
 
     budget: Budget
@@ -54,6 +58,7 @@ class ProvingPlan:
     plan_samples: int = 32
     mean_abs_error: float = 0.02
     cost_model: CostModel | None = None
+    bits: int = 0
 
     def __post_init__(self) -> None:
         if self.attempts < 0 or self.label < 0:
@@ -62,7 +67,8 @@ class ProvingPlan:
     @property
     def planning(self) -> CircuitPlanning:
         """How the circuit of a trained generator is chosen; its samples are others than the proved one."""
-        goal = PlanGoal(memory_bytes=self.budget.memory_bytes, mean_abs_error=self.mean_abs_error)
+        error = IMAGE_RANGE if self.bits else self.mean_abs_error
+        goal = PlanGoal(memory_bytes=self.budget.memory_bytes, mean_abs_error=error)
         return CircuitPlanning(
             goal=goal,
             options=self.options,
@@ -70,6 +76,7 @@ class ProvingPlan:
             samples=self.plan_samples,
             seed=self.seed + 1,
             cost_model=self.cost_model,
+            bits=self.bits,
         )
 
 

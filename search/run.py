@@ -151,6 +151,8 @@ def build_settings(config: DictConfig) -> SessionSettings:
         intervals=instantiate(config.intervals),
         cost_model=cost_model,
     )
+    device = resolve_device(config.device)
+    recipe, teacher = _taught(instantiate(config.training.recipe, _convert_="all"), config.training, device)
     proving = ProvingPlan(
         budget=instantiate(config.budgets.proving),
         options=options,
@@ -161,9 +163,8 @@ def build_settings(config: DictConfig) -> SessionSettings:
         plan_samples=config.proving.plan_samples,
         mean_abs_error=config.proving.mean_abs_error,
         cost_model=cost_model,
+        bits=recipe.weight_form.activation_bits,
     )
-    device = resolve_device(config.device)
-    recipe, teacher = _taught(instantiate(config.training.recipe, _convert_="all"), config.training, device)
     return SessionSettings(
         name=config.study.name,
         storage=config.study.storage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,13 @@ from gan.training import TrainingBudget, TrainingRecipe, WeightForm, train_gener
 from gan.training.weight_forms import apply_form
 from search.circuit import export_generator
 from search.objective import sampler_for
-from search.planned import CircuitSampler
+from search.planned import CircuitSampler, plan_generator
+from search.proving import ProvingPlan
+from search.run import build_settings
+from tests.test_config import composed
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
+from zk.checked.plan import CheckedPlan
 from zk.checked.simulate import CheckedSimulator
 from zk.types import Budget
 
@@ -69,3 +74,29 @@ def test_the_circuit_gives_the_images_that_training_saw(name: str, bits: int, tm
     # the circuit's weights have 15 bits, so a value that lies close to a half is now and then rounded the other way
     assert float((distance < 1e-6).double().mean()) > 0.9
     assert float(distance.mean()) < 0.2 * float(before.mean())
+
+
+def test_the_plan_keeps_the_scale_that_training_rounded_to(tmp_path: Path) -> None:
+    spec = SPECS["one-hot, relu"]
+    proving = ProvingPlan(
+        budget=Budget(2**31, 60),
+        options=CheckedOptions(private_inputs=("latent",)),
+        srs_folder=tmp_path,
+        plan_samples=4,
+    )
+    found = {}
+    for bits in (0, 4):
+        planning = dataclasses.replace(proving, bits=bits).planning
+        plan = plan_generator(spec, trained(spec, bits), tmp_path / str(bits), planning)
+        assert isinstance(plan, CheckedPlan)
+        assert plan.best is not None
+        found[bits] = plan.best.options.activation_bits
+    assert found[4] == 4
+    assert found[0] > 4
+
+
+def test_a_recipe_that_rounds_fixes_the_scale() -> None:
+    rounding = build_settings(composed("circuit=checked", "training.recipe.weight_form.activation_bits=6"))
+    assert rounding.recipe.weight_form == WeightForm(activation_bits=6)
+    assert rounding.proving.planning.bits == 6
+    assert build_settings(composed("circuit=checked")).proving.planning.bits == 0
