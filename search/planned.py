@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -50,7 +50,12 @@ class CircuitPlanning:
     samples: int = 32
     seed: int = 1
     cost_model: CostModel | None = None
-    bits: int = 0
+    bits: int = field(default=0, repr=False)
+
+    @property
+    def key(self) -> str:
+        """What two plans of one generator must share to be the same."""
+        return f"{self}{f' {self.bits} bits' if self.bits else ''}"
 
 
 def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> CircuitPlan:

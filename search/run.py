@@ -61,6 +61,8 @@ def main(config: DictConfig) -> None:
                 sys.exit(f"error: {len(failed)} of {len(names)} experiments ended in an error: {', '.join(failed)}")
         elif problem := problem_of(config):
             sys.exit(f"error: {problem}")
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; run the same command again to go on")
 

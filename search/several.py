@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-EXPERIMENT, LIST = "experiment=", "experiments="
+from search.errors import ConfigError
+
+EXPERIMENT, LIST, NAME = "experiment=", "experiments=", "study.name="
 
 
 def run_each(
@@ -27,19 +30,34 @@ def run_each(
         output: folder that each gets a folder in.
         run: works on a composed configuration; gives what went wrong, or None.
         say: takes a line of progress.
+
+    Raises:
+        ConfigError: the overrides give all of them one name.
     """
+    if shared := [override for override in overrides if override.startswith(NAME)]:
+        raise ConfigError(f"experiments of a list must keep names of their own; got {shared[0]}; leave it out")
     kept = [override for override in overrides if not override.startswith((EXPERIMENT, LIST))]
     failed = []
     for place, name in enumerate(names, 1):
         say(f"== {place} of {len(names)}: {name}")
-        config = compose("config", overrides=[*kept, f"{EXPERIMENT}{name}"], return_hydra_config=True)
-        with open_dict(config):
-            config.hydra.runtime.output_dir = str(output / name.replace("/", "-"))
-        HydraConfig.instance().set_config(config)
-        with open_dict(config):
-            del config["hydra"]
-        OmegaConf.set_struct(config, True)
-        if problem := run(config):
+        try:
+            problem = run(_composed(name, kept, output))
+        except Exception as error:  # one experiment's defect must not take the others with it
+            traceback.print_exc()
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
             say(f"{name}: {problem}")
             failed.append(name)
     return failed
+
+
+def _composed(name: str, overrides: Sequence[str], output: Path) -> DictConfig:
+    """The configuration of one experiment, and Hydra's own for it."""
+    config = compose("config", overrides=[*overrides, f"{EXPERIMENT}{name}"], return_hydra_config=True)
+    with open_dict(config):
+        config.hydra.runtime.output_dir = str(output / name.replace("/", "-"))
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    OmegaConf.set_struct(config, True)
+    return config

@@ -106,6 +106,14 @@ def test_every_published_experiment_is_one_generator_in_both_regimes(name: str, 
         assert ratio == pytest.approx(2, rel=0.1)  # the write-up's own, which training=strong has not
 
 
+@pytest.mark.parametrize("training", ["published", "strong"])
+def test_an_experiment_keeps_its_method_in_every_regime(training: str) -> None:
+    for name, method in (("advanced/vae", "vae"), ("tier4/exp_027", "vae_gan")):
+        settings = build_settings(composed(f"experiment={name}", f"training={training}", "dataset.root=x"))
+        assert settings.recipe.method == method
+        assert settings.name == f"{Path(name).name}-{training}"
+
+
 def test_lists_of_experiments_name_all_of_a_tier() -> None:
     listed = {name: list(composed(f"experiment={name}").experiments) for name in LISTS}
     for name, names in listed.items():

@@ -6,12 +6,11 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from gan.generators.attention import SelfAttention
 from gan.generators.generator import Generator
 from gan.generators.haar import InverseHaar
-from gan.generators.layers import LINEAR_OPERATORS, ChannelNorm, LinearOperator, Modulation, Stage
+from gan.generators.layers import LINEAR_OPERATORS, ChannelNorm, LinearOperator, Modulation, Stage, settle_weight
 
 
 def fold_batchnorm(generator: Generator) -> Generator:
@@ -25,8 +24,7 @@ def fold_batchnorm(generator: Generator) -> Generator:
     """
     folded = copy.deepcopy(generator).eval()
     for layer in [module for module in folded.modules() if isinstance(module, LINEAR_OPERATORS)]:
-        if is_parametrized(layer, "weight"):
-            remove_parametrizations(layer, "weight", leave_parametrized=True)
+        settle_weight(layer)
     for attention in [module for module in folded.modules() if isinstance(module, SelfAttention)]:
         attention.fold_gain()
     for stage in [module for module in folded.modules() if isinstance(module, Stage)]:

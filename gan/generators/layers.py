@@ -7,6 +7,7 @@ from typing import TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from gan.errors import SpecError
 
@@ -33,6 +34,20 @@ def build_activation(name: str) -> nn.Module:
 def build_head(name: str) -> nn.Module:
     """Return the output non-linearity, which maps the last pre-activation into [-1, 1]."""
     return nn.Tanh() if name == "tanh" else nn.Hardtanh(-1.0, 1.0)
+
+
+def settle_weight(layer: LinearOperator) -> None:
+    """Make the weight that the parametrisations of ``layer`` give its own, in place; without any, nothing is done.
+
+    torch gives a parametrised layer a class of its own, which copies of the layer share. Its own function to remove
+    parametrisations takes the weight from that class, and so from every copy; this one leaves the class alone.
+    """
+    if not is_parametrized(layer):
+        return
+    weight, trained = layer.weight.detach().clone(), any(value.requires_grad for value in layer.parameters())
+    layer.__class__ = type(layer).__bases__[0]
+    del layer._modules["parametrizations"]
+    layer.weight = nn.Parameter(weight, requires_grad=trained)
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:

@@ -88,9 +88,10 @@ def train_generator(
     if path is not None and path.exists():
         state.load_state_dict(load_checkpoint(path, identity, device=device))
     elif not recipe.follows_the_budget and (found := first_checkpoint(earlier, identity, device=device)) is not None:
-        if found["step"] > (step_limit or found["step"]):
+        if found["step"] > (step_limit or found["step"]) or found["seconds"] > (budget.seconds or found["seconds"]):
             raise CheckpointError(
-                f"a training of {found['step']} steps cannot go on to {step_limit}; give a larger budget"
+                f"a training of {found['step']} steps and {found['seconds']:.0f} s cannot go on within {budget}; "
+                "give a larger budget"
             )
         state.load_state_dict(found)
     run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)

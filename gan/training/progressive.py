@@ -106,7 +106,8 @@ class Growing(nn.Module):
             if side > largest:
                 break
             x = stage(x, condition)
-            maps[side] = x
+            if side:
+                maps[side] = x
         images = {}
         for size in sizes:
             if size == self.image_size:
@@ -124,12 +125,12 @@ def plain_generator(generator: Generator | Growing) -> Generator:
 
 @torch.no_grad()
 def _sides(generator: Generator, spec: GeneratorSpec) -> list[int]:
-    """Side of what each stage of ``generator`` gives."""
+    """Side of what each stage of ``generator`` gives; 0 for a vector."""
     training, sides = generator.training, list[int]()
     generator.eval()
     x, condition = generator.begin(torch.zeros(1, spec.latent_dim), torch.zeros(1, spec.num_classes))
     for stage in generator.stages:
         x = stage(x, condition)
-        sides.append(x.shape[-1])
+        sides.append(x.shape[-1] if x.ndim == 4 else 0)
     generator.train(training)
     return sides

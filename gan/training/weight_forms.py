@@ -11,12 +11,11 @@ from torch.nn.utils.parametrize import (
     ParametrizationList,
     is_parametrized,
     register_parametrization,
-    remove_parametrizations,
 )
 
 from gan.errors import SpecError
 from gan.generators.generator import Generator
-from gan.generators.layers import LINEAR_OPERATORS, LinearOperator, Stage
+from gan.generators.layers import LINEAR_OPERATORS, LinearOperator, Stage, settle_weight
 from gan.training.rounding import binary, fixed_point, integer, ternary
 
 FORMS = ("float", "integer", "binary", "ternary")
@@ -120,8 +119,16 @@ class RoundedActivation(nn.Module):
 
 
 def apply_form(generator: Generator, form: WeightForm) -> None:
-    """Hold the weights and activations of ``generator`` in ``form``, in place."""
+    """Hold the weights and activations of ``generator`` in ``form``, in place.
+
+    Raises:
+        SpecError: its weights have a spectral norm already, which would divide what the form has made.
+    """
     layers = _layers(generator)
+    if (form.kind != "float" or form.sparsity) and any(is_parametrized(layer, "weight") for layer in layers):
+        raise SpecError(
+            "a generator with spectral_norm must have float weights, none of them pruned; choose one of both"
+        )
     coarse = form.kind in ("binary", "ternary")
     for place, layer in enumerate(layers):
         if form.kind != "float" and not (coarse and place in (0, len(layers) - 1)):
@@ -154,7 +161,7 @@ def baked(generator: Generator) -> Generator:
     """Make what the form gives the weights themselves, in place, and take the roundings of activations away."""
     for layer in _layers(generator):
         if is_parametrized(layer, "weight") and any(isinstance(step, _Form | _Mask) for step in _steps(layer)):
-            remove_parametrizations(layer, "weight", leave_parametrized=True)
+            settle_weight(layer)
     generator.entry = nn.Identity()
     for stage in _stages(generator):
         if isinstance(stage.activation, RoundedActivation):

@@ -144,6 +144,7 @@ def test_mechanisms_give_images_and_fold(name: str, family: str) -> None:
     assert not any(isinstance(module, ChannelNorm) for module in folded.modules())
     torch.testing.assert_close(folded(*inputs(made)), images, atol=5e-5, rtol=1e-3)
     torch.testing.assert_close(fold_batchnorm(folded)(*inputs(made)), folded(*inputs(made)))
+    torch.testing.assert_close(generator(*inputs(made)), images, atol=0, rtol=0)  # the original is as it was
 
 
 @pytest.mark.parametrize("normalisation", ["batch", "instance", "none"])

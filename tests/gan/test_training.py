@@ -1,8 +1,10 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.data import ImageDataset
 from gan.errors import CheckpointError, SpecError
@@ -23,7 +25,7 @@ from gan.training import (
     train_generator,
 )
 from gan.training import step as step_module
-from gan.training.ema import update_average
+from gan.training.ema import settle_spectral_norms, update_average
 
 CPU = torch.device("cpu")
 RECIPE = TrainingRecipe(batch_size=8, discriminator_widths=(8, 8), ema_decay=0.9, bf16=False)
@@ -142,6 +144,10 @@ def test_a_shorter_training_goes_on_in_another_folder(
     assert same_weights(longer.generator, train(tiny_spec, tiny_dataset, 7).generator)
     with pytest.raises(CheckpointError, match="larger budget"):
         train(tiny_spec, tiny_dataset, 3, earlier=files)
+    with pytest.raises(CheckpointError, match="larger budget"):
+        train_generator(
+            tiny_spec, RECIPE, TrainingBudget(seconds=1e-9), tiny_dataset, seed=0, device=CPU, earlier=files
+        )
     pruned = replace(RECIPE, weight_form=WeightForm(sparsity=0.5, pruning_at=(0.5,)))
     train(tiny_spec, tiny_dataset, 4, tmp_path / "pruned", recipe=pruned)
     anew = train(tiny_spec, tiny_dataset, 5, recipe=pruned, earlier=[tmp_path / "pruned" / CHECKPOINT_NAME])
@@ -231,3 +237,18 @@ def test_the_average_moves_by_its_decay() -> None:
     assert average.weight.item() == pytest.approx(0.1 * 0.1 + 0.9)
     update_average(average, module, decay=0.0, step=5)
     assert average.weight.item() == 1
+
+
+def test_the_average_of_a_spectral_norm_is_one() -> None:
+    """Singular vectors that turn have a short average, by which weights would be divided too little."""
+    torch.manual_seed(0)
+    module = spectral_norm(torch.nn.Linear(6, 6))
+    average = copy.deepcopy(module).eval()
+    for step in range(200):
+        with torch.no_grad():
+            module.parametrizations.weight.original.add_(torch.randn(6, 6) * 0.3)
+            module.weight  # noqa: B018  # a power iteration
+        update_average(average, module, decay=0.95, step=step)
+    settle_spectral_norms(average, steps=20)
+    assert float(torch.linalg.matrix_norm(average.weight.detach(), 2)) == pytest.approx(1.0, abs=0.02)
+    assert not average.training

@@ -11,6 +11,7 @@ from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
 from gan.generators.layers import LINEAR_OPERATORS, Stage
+from gan.mechanisms import Mechanisms
 from gan.sampling import one_hot_rows
 from gan.spec import GeneratorSpec
 from gan.training import (
@@ -272,3 +273,19 @@ def test_sizes_that_no_feature_map_has_are_refused(tiny_spec: GeneratorSpec) -> 
 def test_recipes_of_before_keep_their_digest() -> None:
     assert TrainingRecipe().digest == "af0dd1654a8247e582ca6fc69a39199782055964c9f47a435b3719399faa427a"
     assert replace(TrainingRecipe(), gradient_clip=1.0).digest != TrainingRecipe().digest
+
+
+def test_growing_passes_by_layers_without_feature_maps(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    spec = replace(tiny_spec, mechanisms=Mechanisms(linear_layers=2))
+    size = tiny_spec.image_size
+    recipe = replace(RECIPE, progressive=Progressive(sizes=(size // 2, size)))
+    assert train(spec, recipe, tiny_dataset, 3).steps == 3
+
+
+@pytest.mark.parametrize("form", [WeightForm(kind="binary"), WeightForm(sparsity=0.5, pruning_at=(0.5,))])
+def test_a_spectral_norm_takes_no_other_form(
+    form: WeightForm, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    spec = replace(tiny_spec, mechanisms=Mechanisms(spectral_norm=True))
+    with pytest.raises(SpecError, match="spectral_norm must have float weights"):
+        train(spec, replace(RECIPE, weight_form=form), tiny_dataset, 1)
