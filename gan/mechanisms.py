@@ -28,6 +28,8 @@ class Mechanisms:
             2020, "skip" generator).
         feature_pyramid: every feature map is added to the next larger one through a 1x1 convolution before the head
             reads the sum (Lin et al. 2017, upside down).
+        full_size_head: the last width is that of a feature map of the image's own size, from which a convolution makes
+            the image; without it, the head doubles the side itself.
         wavelet: the head gives the four Haar sub-bands of the image at half its size.
         spectral_norm: every weight of a linear operator is divided by its greatest singular value (Miyato et al. 2018).
         linear_layers: Linear layers up to the first feature map; those before the last have four times its channels.
@@ -40,6 +42,7 @@ class Mechanisms:
     style_layers: int = 0
     multi_scale: bool = False
     feature_pyramid: bool = False
+    full_size_head: bool = False
     wavelet: bool = False
     spectral_norm: bool = False
     linear_layers: int = 1
@@ -52,13 +55,15 @@ class Mechanisms:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 8:
                 raise SpecError(f"{name} must be an integer from {least} to 8; got {value!r}")
-        for name in ("skip", "multi_scale", "feature_pyramid", "wavelet", "spectral_norm"):
+        for name in ("skip", "multi_scale", "feature_pyramid", "full_size_head", "wavelet", "spectral_norm"):
             if not isinstance(getattr(self, name), bool):
                 raise SpecError(f"{name} must be true or false; got {getattr(self, name)!r}")
         if isinstance(self.dropout, bool) or not 0.0 <= self.dropout < 1.0:
             raise SpecError(f"dropout must be a probability below 1; got {self.dropout!r}")
         if self.multi_scale and self.feature_pyramid:
             raise SpecError("multi_scale and feature_pyramid both decide what the head reads; choose one")
+        if self.wavelet and self.full_size_head:
+            raise SpecError("wavelet and full_size_head are two heads; choose one")
 
     @property
     def on_feature_maps(self) -> tuple[str, ...]:

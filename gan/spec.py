@@ -39,10 +39,10 @@ _LATER_FIELDS = ("bias", "mechanisms")
 class GeneratorSpec:
     """A conditional generator: ``(latent [N, latent_dim], one_hot [N, num_classes]) -> [N, C, H, W] in [-1, 1]``.
 
-    Image families start from a Linear layer that makes ``widths[0]`` channels at ``image_size / 2**len(widths)``;
-    every following width, and the output head, doubles the side. ``mlp`` uses ``widths`` as its hidden layers.
-    ``hybrid`` uses all widths but the last as hidden layers and the last as channels at half the image size, before
-    one upsampling head.
+    Image families start from a Linear layer that makes ``widths[0]`` channels at ``base_size``; every following width,
+    and the output head unless :attr:`Mechanisms.full_size_head` is set, doubles the side. ``mlp`` uses ``widths`` as
+    its hidden layers. ``hybrid`` uses all widths but the last as hidden layers and the last as channels at half the
+    image size, before one upsampling head.
 
     Attributes:
         family: one of :data:`FAMILIES`.
@@ -187,7 +187,7 @@ class GeneratorSpec:
     @property
     def doublings(self) -> int:
         """How often the side doubles between the first feature map and the image."""
-        return {"mlp": 0, "hybrid": 1}.get(self.family, len(self.widths))
+        return {"mlp": 0, "hybrid": 1}.get(self.family, len(self.widths) - self.mechanisms.full_size_head)
 
     @property
     def base_size(self) -> int:

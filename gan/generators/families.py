@@ -80,6 +80,8 @@ def _doubling(spec: GeneratorSpec, inputs: int, outputs: int, *, bias: bool) -> 
 
 
 def _head_operator(spec: GeneratorSpec, inputs: int) -> tuple[nn.Module, nn.Module | None]:
+    if spec.mechanisms.full_size_head:
+        return _convolution(spec, inputs, spec.image_channels, bias=True), None
     if spec.mechanisms.wavelet:
         return _convolution(spec, inputs, 4 * spec.image_channels, bias=True), InverseHaar()
     return _doubling(spec, inputs, spec.image_channels, bias=True)
@@ -136,10 +138,11 @@ def image_stages(spec: GeneratorSpec) -> list[nn.Module]:
     """Return the stages of ``conv``, ``subpixel``, ``separable``, ``pointwise`` and ``grouped``."""
     levels, last = _levels(spec), spec.widths[-1]
     if spec.mechanisms.multi_scale:
-        heads: list[nn.Module] = [nn.Conv2d(width, spec.image_channels, 1) for width in spec.widths]
         operator, rearrange = _head_operator(spec, last)
-        heads.append(operator if rearrange is None else nn.Sequential(operator, rearrange))
-        images = MultiScale([*levels, Row([])], heads)
+        head = operator if rearrange is None else nn.Sequential(operator, rearrange)
+        levels = levels if spec.mechanisms.full_size_head else [*levels, Row([])]
+        smaller = [nn.Conv2d(width, spec.image_channels, 1) for width in spec.widths[: len(levels) - 1]]
+        images = MultiScale(levels, [*smaller, head])
         return [images, Stage(nn.Identity(), activation=build_head(spec.head))]
     if spec.mechanisms.feature_pyramid:
         laterals = [nn.Conv2d(width, last, 1) for width in spec.widths]

@@ -16,7 +16,9 @@ from gan.training import Distillation, Teacher, TrainingBudget, train_generator
 from search.circuit import measure_spec
 from search.run import build_settings
 from search.settings import SessionSettings
+from search.tiers.published import PublishedExperiment, published_experiments
 from tests.test_config import CONF, TAUGHT, composed
+from zk.counting import published_operations
 
 FOLDER = CONF / "experiment"
 PATHS = [*FOLDER.glob("tier[1-4]/*.yaml"), *FOLDER.glob("advanced/*.yaml")]
@@ -87,3 +89,11 @@ def test_it_exports_is_counted_and_compiles(name: str, tmp_path: Path) -> None:
     assert figures.metrics["einsum_operations"] >= 1
     assert figures.metrics["macs"] > 0
     assert figures.metrics["rows"] > 0
+
+
+@pytest.mark.parametrize("experiment", [e for e in published_experiments() if e.counted_ops], ids=lambda e: e.id)
+def test_the_write_up_s_own_count_comes_out(experiment: PublishedExperiment) -> None:
+    """What it counted on the generators that it built says what these were, whatever their numbers of layers."""
+    settings = settings_of(f"tier{experiment.tier}/{experiment.id}", "strong")
+    spec = settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32)
+    assert published_operations(build_generator(spec)) == experiment.counted_ops
