@@ -26,7 +26,7 @@ from gan.spec import GeneratorSpec
 from search.circuit import checked_metrics, circuit_inputs
 from search.files import write_text
 from search.tiers.alternatives import alternatives_section
-from search.tiers.verdicts import Results
+from search.tiers.deciders import Results
 from zk.benchmark.report.text import number
 from zk.checked.options import CheckedOptions
 from zk.counting import multiply_accumulates, published_operations

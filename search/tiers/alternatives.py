@@ -8,14 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import SearchError
-from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, Results, Verdict
-from zk.benchmark.report.text import count, gib, number, percent, table, times
+from search.tiers.deciders import (
+    CONFIRMED,
+    CORRECTED,
+    NOT_MEASURED,
+    REFUTED,
+    Results,
+    Verdict,
+    against,
+    loses,
+)
+from zk.benchmark.report.text import count, gib, number, table, times
 
 STEPS = (1, 10, 50, 1000)
 """Denoising steps of one image: a distilled sampler, few-step samplers (Song et al. 2021), the original."""
 
 FEWEST_CONSTRAINTS = 500_000_000
 """The least that the write-up estimates for a diffusion model."""
+
+TOO_COMPLEX = 100
+"""The least factor over a generator that it speaks of."""
 
 Row = Mapping[str, Any]
 
@@ -63,7 +75,7 @@ def alternatives_section(alternatives: Sequence[Row], results: Results) -> list[
     )
     verdicts = (
         ("diffusion models are 100 to 1000 times too complex", _diffusion(alternatives)),
-        ("autoencoders are more promising than adversarial training", _autoencoder(results)),
+        ("autoencoders are more promising than adversarial training", against("exp_006", "vae", loses)(results)),
         ("classifiers are easier than generators", _classifier(alternatives)),
     )
     return lines + table(("statement", "verdict", "by"), ([text, v.word, v.figures] for text, v in verdicts))
@@ -76,7 +88,7 @@ def _of(kind: str, alternatives: Sequence[Row]) -> list[Row]:
 def _diffusion(alternatives: Sequence[Row]) -> Verdict:
     denoisers, generators = _of("denoiser", alternatives), _of("generator", alternatives)
     if not denoisers or not generators:
-        return Verdict(OPEN, "not measured yet")
+        return NOT_MEASURED
     row, base = denoisers[len(denoisers) // 2], generators[0]
     step = row["predicted_prove_seconds"] / base["predicted_prove_seconds"]
     total = 50 * int(row["rows"])
@@ -84,26 +96,15 @@ def _diffusion(alternatives: Sequence[Row]) -> Verdict:
         f"{row['name']} takes {number(int(row['rows']))} rows and {times(step)} the generator's proving time; 50 steps "
         f"{number(total)} rows and {times(50 * step)}"
     )
-    if total >= FEWEST_CONSTRAINTS:
+    if total >= FEWEST_CONSTRAINTS or 50 * step >= TOO_COMPLEX:
         return Verdict(CONFIRMED, figures)
     return Verdict(CORRECTED if 50 * step > 10 else REFUTED, figures)
-
-
-def _autoencoder(results: Results) -> Verdict:
-    decoder, adversarial = results.of("vae"), results.of("exp_006")
-    if decoder is None or adversarial is None:
-        return Verdict(OPEN, "not measured yet")
-    figures = (
-        f"the same generator, the same circuit: {percent(decoder.accuracy)} as a decoder, "
-        f"{percent(adversarial.accuracy)} trained against a discriminator"
-    )
-    return Verdict(CONFIRMED if (decoder.accuracy or 0) > (adversarial.accuracy or 0) else REFUTED, figures)
 
 
 def _classifier(alternatives: Sequence[Row]) -> Verdict:
     classifiers, generators = _of("classifier", alternatives), _of("generator", alternatives)
     if not classifiers or not generators:
-        return Verdict(OPEN, "not measured yet")
+        return NOT_MEASURED
     ratio = classifiers[0]["predicted_prove_seconds"] / generators[0]["predicted_prove_seconds"]
     figures = (
         f"{number(int(classifiers[0]['rows']))} rows against {number(int(generators[0]['rows']))}, {times(ratio)} the "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.layers.ladder import LADDER, operations
-from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, Verdict
+from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
 from zk.benchmark.report.data import read_rows
 from zk.benchmark.report.text import NOTHING, count, gib, number, table
 from zk.benchmark.row import LayerRow, RowOutcome
@@ -82,24 +82,28 @@ def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:
 
 
 def range_verdict(limit: Range, rows: tuple[LayerRow, ...]) -> Verdict:
-    """Judge a published range: it is refuted if a rung within it went the other way with EZKL's own form."""
+    """Judge a published range by EZKL's own form of the rungs within it; checked circuits stand beside."""
     inside = [row for row in rows if limit.low <= operations(row.experiment) < limit.high]
-    if not inside:
-        return Verdict(OPEN, "not measured yet")
-    ours = [row for row in inside if row.variant == "ours" and row.outcome == RowOutcome.PROVED]
     stock = [row for row in inside if row.variant == "stock"]
+    if not stock:
+        return NOT_MEASURED
+    ours = [row for row in inside if row.variant == "ours" and row.outcome == RowOutcome.PROVED]
     ran = [row for row in stock if row.measured]
-    figures = f"{count(len(ours), 'checked circuit')} proved and wired"
-    if ours:
-        slowest = max(row.prove_seconds or 0.0 for row in ours)
-        figures += f", in at most {number(slowest)} s and {number(max(row.proof_bytes or 0 for row in ours))} bytes"
-    figures += f"; with EZKL's defaults {len(ran)} of {len(stock)} run here"
+    figures = f"with EZKL's defaults {len(ran)} of {len(stock)} run here{_greatest(ran)}"
     if too_large := [row for row in stock if not row.measured]:
         worst = max(row.rows or 0 for row in too_large)
         figures += f", the others would need up to {number(worst)} rows"
+    figures += f"; {count(len(ours), 'checked circuit')} proved and wired{_greatest(ours)}"
     if limit.compiles:
         return Verdict(CONFIRMED if len(ran) == len(stock) else CORRECTED, figures)
-    return Verdict(REFUTED if ran or ours else CONFIRMED, figures)
+    return Verdict(REFUTED if len(ran) == len(stock) else CORRECTED if ran else CONFIRMED, figures)
+
+
+def _greatest(rows: list[LayerRow]) -> str:
+    if not rows:
+        return ""
+    seconds, size = max(row.prove_seconds or 0.0 for row in rows), max(row.proof_bytes or 0 for row in rows)
+    return f" (proofs of at most {number(seconds)} s and {number(size)} bytes)"
 
 
 def rows_follow(rows: tuple[LayerRow, ...]) -> list[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from search.files import write_text
 from search.tiers.alternatives import Row, alternatives_section
+from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
 from search.tiers.limits import limits_section
 from search.tiers.published import ATTEMPTS, TIERS, PublishedExperiment, published_experiments
 from search.tiers.row import REGIMES, TierRow
-from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
+from search.tiers.verdicts import STATEMENTS
 from zk.benchmark.report.text import NOTHING, count, gib, listed, number, percent, sentence, table
 from zk.benchmark.row import LayerRow
 
@@ -19,7 +20,9 @@ GOAL_ACCURACY, GOAL_DIVERSITY, GOAL_OPERATIONS = 0.8, 0.05, 100
 """What a generator must reach, with fewer operations by the published rule, to be listed as one that the write-up held
 to be impossible."""
 
-_TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {ATTEMPTS: "The attempts that never ran, and an autoencoder"}
+_TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {
+    ATTEMPTS: "The attempts that never ran, an autoencoder, and controls"
+}
 
 
 def write_page(

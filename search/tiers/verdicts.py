@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.stats import spearmanr
 
-from search.tiers.published import CEILING, TIERS, published_experiments
+from search.tiers.deciders import (
+    CONFIRMED,
+    CORRECTED,
+    EQUAL_POINTS,
+    NOT_MEASURED,
+    REFUTED,
+    Decider,
+    Results,
+    Verdict,
+    against,
+    costs_without_gain,
+    gains_nothing,
+    gap,
+    loses,
+    loses_a_little,
+    loses_severely,
+    same_operations,
+    stays_at,
+    tier_range,
+    unequal,
+)
+from search.tiers.published import CEILING, published_experiments
 from search.tiers.row import TierRow
 from zk.benchmark.report.text import count, number, percent, times
 
-CONFIRMED, CORRECTED, REFUTED, OPEN = "confirmed", "corrected", "refuted", "open"
-EQUAL_POINTS = 0.03
-"""Accuracies of 1,000 images within this of each other are called equal: two standard deviations of their difference
-are 0.04 at an accuracy of one half and 0.03 at four fifths."""
+CHANCE = 0.1
+"""Accuracy of images that have nothing to do with the class asked for."""
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a statement: one of the four words above, and the figures that decide."""
-
-    word: str
-    figures: str
+VIABLE = 0.7
+"""What the write-up says a thousand operations are needed for."""
 
 
 @dataclass(frozen=True)
@@ -37,99 +51,18 @@ class Statement:
 
     place: str
     text: str
-    decide: Callable[[Results], Verdict]
+    decide: Decider
 
 
-class Results:
-    """The rows, by experiment and regime."""
-
-    def __init__(self, rows: Sequence[TierRow]) -> None:
-        self._rows = {(row.id, row.regime): row for row in rows}
-
-    def of(self, id: str, regime: str = "strong") -> TierRow | None:
-        """The scored row of an experiment; None without one."""
-        row = self._rows.get((id, regime))
-        return row if row is not None and row.scored else None
-
-    def scored(self, regime: str = "strong", tier: int | None = None) -> list[TierRow]:
-        """All scored rows of a regime, or of one tier of it, most accurate first."""
-        rows = [row for row in self._rows.values() if row.scored and row.regime == regime]
-        rows = [row for row in rows if row.tier == tier or (tier is None and row.tier in TIERS)]
-        return sorted(rows, key=lambda row: -(row.accuracy or 0.0))
-
-
-def tier_statement(tier: int, text: str, low: float, high: float) -> Statement:
-    """A tier's range of accuracies and why it ends there: the same generators decide, in both regimes."""
-
-    def decide(found: Results) -> Verdict:
-        short, long = found.scored("published", tier), found.scored("strong", tier)
-        if not short or not long:
-            return Verdict(OPEN, "not measured yet")
-        best, before = long[0], short[0]
-        figures = (
-            f"published {percent(low)} to {percent(high)}; with the published training at most "
-            f"{percent(before.accuracy)} ({before.id}), trained properly {percent(best.accuracy)} ({best.id})"
-        )
-        gain = (best.accuracy or 0) - max(high, before.accuracy or 0)
-        return Verdict(REFUTED if gain > EQUAL_POINTS else CONFIRMED, figures)
-
-    return Statement(f"tier {tier}", text, decide)
-
-
-def against(place: str, text: str, id: str, control: str, *, worse: bool, saves: str = "") -> Statement:
-    """A statement that a mechanism is ``worse`` than its control, or not; ``saves`` names a cost that it should save.
-
-    Both are compared as trained properly: accuracy, operations by the rule, parameters, rows, predicted seconds.
-    """
-
-    def decide(found: Results) -> Verdict:
-        row, base = found.of(id), found.of(control)
-        if row is None or base is None:
-            return Verdict(OPEN, "not measured yet")
-        gap = (row.accuracy or 0) - (base.accuracy or 0)
-        figures = (
-            f"{id} {percent(row.accuracy)} against {percent(base.accuracy)} of {control}; operations "
-            f"{row.ops_rule} against {base.ops_rule}; {_ratio(row, base)}"
-        )
-        if worse:
-            word = CONFIRMED if gap < -EQUAL_POINTS else CORRECTED if gap <= EQUAL_POINTS else REFUTED
-        else:
-            word = CONFIRMED if gap > EQUAL_POINTS else REFUTED if gap < -EQUAL_POINTS else CORRECTED
-        return Verdict(word, figures)
-
-    return Statement(place, text, decide)
-
-
-def _ratio(row: TierRow, base: TierRow) -> str:
-    parts = []
-    for name, words in (("parameters", "parameters"), ("rows", "rows"), ("predicted_prove_seconds", "proving seconds")):
-        mine, theirs = getattr(row, name), getattr(base, name)
-        if mine and theirs:
-            parts.append(f"{times(mine / theirs)} the {words}")
-    return ", ".join(parts)
-
-
-def viable(place: str, text: str, id: str, claimed: float) -> Statement:
-    """A statement that a generator stays at ``claimed``, or never ran."""
-
-    def decide(found: Results) -> Verdict:
-        row, short = found.of(id), found.of(id, "published")
-        if row is None:
-            return Verdict(OPEN, "not measured yet")
-        beside = "" if short is None else f" (published training: {percent(short.accuracy)})"
-        figures = (
-            f"{percent(row.accuracy)}, judge {percent(row.judge_accuracy)}, diversity {number(row.diversity)}{beside}"
-        )
-        return Verdict(REFUTED if (row.accuracy or 0) > claimed + EQUAL_POINTS else CONFIRMED, figures)
-
-    return Statement(place, text, decide)
+def _below_a_hundred(found: Results) -> list[TierRow]:
+    return [row for row in found.scored() if row.ops_rule is not None and row.ops_rule < 100]
 
 
 def _ceiling(found: Results) -> Verdict:
-    rows = [row for row in found.scored() if (row.ops_rule or 1000) < 100]
+    rows = _below_a_hundred(found)
     if not rows:
-        return Verdict(OPEN, "not measured yet")
-    above = [row for row in rows if (row.accuracy or 0) > CEILING]
+        return NOT_MEASURED
+    above = [row for row in rows if (row.accuracy or 0) > CEILING + EQUAL_POINTS]
     best = rows[0]
     figures = (
         f"{count(len(above), 'generator')} of {len(rows)} below 100 operations are above it, the best at "
@@ -138,10 +71,19 @@ def _ceiling(found: Results) -> Verdict:
     return Verdict(REFUTED if above else CONFIRMED, figures)
 
 
+def _thousand(found: Results) -> Verdict:
+    rows = _below_a_hundred(found)
+    if not rows:
+        return NOT_MEASURED
+    best = rows[0]
+    figures = f"{best.id} reaches {percent(best.accuracy)} with {best.ops_rule} operations"
+    return Verdict(REFUTED if (best.accuracy or 0) > VIABLE else CONFIRMED, figures)
+
+
 def _operations(found: Results) -> Verdict:
-    rows = [row for row in found.scored() if row.ops_rule and row.macs and row.rows]
+    rows = [row for row in found.scored() if row.ops_rule and row.rows]
     if len(rows) < 5:
-        return Verdict(OPEN, "not measured yet")
+        return NOT_MEASURED
     by_rule = float(spearmanr([row.ops_rule for row in rows], [row.rows for row in rows]).statistic)
     spread = [row.rows or 0 for row in rows if row.ops_rule == _commonest(rows)]
     figures = (
@@ -162,7 +104,7 @@ def _declared(found: Results) -> Verdict:
     counted = [(known.declared_ops, rows[known.id].ops_rule) for known in published_experiments() if known.id in rows]
     over = [declared / ops for declared, ops in counted if declared and ops]
     if not over:
-        return Verdict(OPEN, "not measured yet")
+        return NOT_MEASURED
     figures = (
         f"declared operations are {times(min(over))} to {times(max(over))} those that the write-up's own rule counts "
         f"on the built generators ({count(len(over), 'generator')})"
@@ -173,34 +115,71 @@ def _declared(found: Results) -> Verdict:
 def _blobs(found: Results) -> Verdict:
     row = found.of("exp_026")
     if row is None:
-        return Verdict(OPEN, "not measured yet")
+        return NOT_MEASURED
     figures = (
-        f"{percent(row.accuracy)} of its images are of the class asked for, diversity {number(row.diversity)} "
-        f"(real {number(row.real_diversity)})"
+        f"{percent(row.accuracy)} of its images are of the class asked for (by chance {percent(CHANCE)}), diversity "
+        f"{number(row.diversity)} (real {number(row.real_diversity)})"
     )
-    return Verdict(REFUTED if (row.accuracy or 0) > 0.5 else CONFIRMED, figures)
+    if (row.accuracy or 0) <= CHANCE + EQUAL_POINTS:
+        return Verdict(CONFIRMED, figures)
+    return Verdict(REFUTED if (row.diversity or 0) > 0.05 else CORRECTED, figures)
+
+
+def _both_worlds(found: Results) -> Verdict:
+    row, *others = (found.of(id) for id in ("writeup_027", "exp_026", "exp_006"))
+    known = [base for base in others if base is not None and row is not None and not unequal(row, base)]
+    if row is None or len(known) < len(others):
+        return NOT_MEASURED
+    worse = [base for base in known if gap(row, base) < -EQUAL_POINTS]
+    beside = ", ".join(f"{base.id} {percent(base.accuracy)}" for base in known)
+    return Verdict((REFUTED, CORRECTED, CONFIRMED)[len(worse)], f"{percent(row.accuracy)} beside {beside}")
+
+
+def _fewer_and_worse(row: TierRow, base: TierRow) -> str:
+    fewer = (row.parameters or 0) < (base.parameters or 0)
+    return (REFUTED, CORRECTED, CONFIRMED)[fewer + (gap(row, base) < -EQUAL_POINTS)]
 
 
 STATEMENTS: tuple[Statement, ...] = (
-    tier_statement(1, "too simple to learn spatial structure", 0.118, 0.185),
-    tier_statement(2, "better spatial structure but poor class separation", 0.221, 0.287),
-    against("tier 2", "skip connections cost operations without a gain", "writeup_012", "exp_006", worse=True),
-    against("tier 2", "attention is too expensive for its gain", "exp_014", "exp_006", worse=True),
+    Statement("tier 1", "too simple to learn spatial structure", tier_range(1, 0.118, 0.185)),
+    Statement("tier 2", "better spatial structure but poor class separation", tier_range(2, 0.221, 0.287)),
+    Statement(
+        "tier 2",
+        "skip connections cost operations without a gain",
+        against("writeup_012", "exp_006", costs_without_gain("ops_rule")),
+    ),
+    Statement(
+        "tier 2",
+        "attention is too expensive for its gain",
+        against("exp_014", "exp_006", costs_without_gain("predicted_prove_seconds")),
+    ),
     Statement("tier 3", "29.4 % is the ceiling below 100 operations", _ceiling),
-    tier_statement(3, "no room for deeper features", 0.193, 0.294),
-    tier_statement(4, "unusual architectures do not help either", 0.132, 0.275),
-    against("23", "depthwise separable: fewer parameters, worse images", "writeup_023", "exp_006", worse=True),
-    against("24", "four groups break the mixing of features", "writeup_024", "exp_006", worse=True),
-    against("25", "INT8 weights cost a little quality", "writeup_025", "writeup_016", worse=True),
-    viable("26", "Linear layers alone have no spatial understanding", "exp_026", 0.194),
+    Statement("tier 3", "no room for deeper features", tier_range(3, 0.193, 0.294)),
+    Statement("tier 3", "batch normalisation is essential", against("exp_002", "exp_001", loses)),
+    Statement("tier 4", "unusual architectures do not help either", tier_range(4, 0.132, 0.275)),
+    Statement(
+        "23",
+        "depthwise separable: fewer parameters, worse images",
+        against("writeup_023", "plain_subpixel", _fewer_and_worse),
+    ),
+    Statement(
+        "23", "depthwise separable: as many operations", against("writeup_023", "plain_subpixel", same_operations)
+    ),
+    Statement("24", "four groups break the mixing of features", against("writeup_024", "plain_subpixel", loses)),
+    Statement("25", "INT8 weights cost a little quality", against("writeup_025", "writeup_016", loses_a_little)),
+    Statement("25", "INT8 weights spare no operation", against("writeup_025", "writeup_016", same_operations)),
+    Statement("26", "Linear layers alone have no spatial understanding", stays_at("exp_026", 0.194)),
     Statement("why MLPs fail", "they generate the same blob regardless of the class", _blobs),
-    against("27", "a hybrid is the worst of both worlds", "writeup_027", "exp_026", worse=True),
-    viable("28", "1x1 convolutions cannot learn spatial patterns", "writeup_028", 0.153),
-    viable("attempt 1", "a student is too simple for distillation", "distillation", CEILING),
-    viable("attempt 2", "progressive training needs a fixed architecture", "progressive", CEILING),
-    viable("attempt 3", "binary weights: severe loss of quality", "binary", CEILING),
-    viable("attempt 3", "ternary weights: severe loss of quality", "ternary", CEILING),
-    viable("attempt 4", "MNIST at 28x28 stays under 40 %", "mnist", 0.40),
+    Statement("27", "a hybrid is the worst of both worlds", _both_worlds),
+    Statement("28", "1x1 convolutions cannot learn spatial patterns", stays_at("writeup_028", 0.153)),
+    Statement(
+        "attempt 1", "a student is too simple for its teacher", against("distillation", "student", gains_nothing)
+    ),
+    Statement("attempt 2", "progressive training needs a fixed architecture", stays_at("progressive", CEILING)),
+    Statement("attempt 3", "binary weights: severe loss of quality", against("binary", "exp_006", loses_severely)),
+    Statement("attempt 3", "ternary weights: severe loss of quality", against("ternary", "exp_006", loses_severely)),
+    Statement("attempt 4", "MNIST at 28x28 stays under 40 %", stays_at("mnist", 0.40)),
+    Statement("limits", "conditional images need about a thousand operations", _thousand),
     Statement("insight 1", "operations are the bottleneck of a circuit", _operations),
     Statement("all tiers", "the declared numbers of operations", _declared),
 )

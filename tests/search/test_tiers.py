@@ -18,11 +18,12 @@ from search.study import RECORD
 from search.tiers.__main__ import main
 from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
+from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
 from search.tiers.limits import RANGES, range_verdict, read_ladder
 from search.tiers.page import page, reaches_goal
 from search.tiers.published import published_experiments
 from search.tiers.row import NOT_RUN, TierRow
-from search.tiers.verdicts import CONFIRMED, CORRECTED, OPEN, REFUTED, STATEMENTS, Results
+from search.tiers.verdicts import STATEMENTS
 from tests.test_config import FILES
 from zk.benchmark.report.text import number
 from zk.benchmark.row import LayerRow, RowOutcome
@@ -46,7 +47,10 @@ def trial(**changes: Any) -> dict[str, Any]:
 
 def row(id: str, accuracy: float, regime: str = "strong", **changes: Any) -> TierRow:
     known = {experiment.id: experiment.tier for experiment in published_experiments()}
-    values = {"ops_rule": 14, "rows": 30_000, "macs": 1_000_000, "parameters": 1_000, "diversity": 0.3} | changes
+    values = {
+        "ops_rule": 14, "rows": 30_000, "macs": 1_000_000, "parameters": 1_000, "diversity": 0.3, "samples": 1000,
+        "images_trained": 1000, "classifier_digest": "c", "arithmetic": "circuit", "predicted_prove_seconds": 9.0,
+    } | changes  # fmt: skip
     return TierRow(id=id, tier=known[id], regime=regime, outcome="scored", accuracy=accuracy, **values)
 
 
@@ -98,15 +102,58 @@ def test_attempts_do_not_reach_the_goal_of_the_tiers() -> None:
     [
         ("29.4 % is the ceiling below 100 operations", [], OPEN),
         ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.28)], CONFIRMED),
-        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.31)], REFUTED),
-        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.31, "published")], OPEN),
+        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.35)], REFUTED),
+        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.35, "published")], OPEN),
         ("skip connections cost operations without a gain", [row("writeup_012", 0.6)], OPEN),
         ("skip connections cost operations without a gain", [row("writeup_012", 0.6), row("exp_006", 0.5)], REFUTED),
         ("skip connections cost operations without a gain", [row("writeup_012", 0.5), row("exp_006", 0.5)], CORRECTED),
-        ("skip connections cost operations without a gain", [row("writeup_012", 0.4), row("exp_006", 0.5)], CONFIRMED),
-        ("binary weights: severe loss of quality", [row("binary", 0.6)], REFUTED),
-        ("they generate the same blob regardless of the class", [row("exp_026", 0.6)], REFUTED),
-        ("they generate the same blob regardless of the class", [row("exp_026", 0.2)], CONFIRMED),
+        (
+            "skip connections cost operations without a gain",
+            [row("writeup_012", 0.5, ops_rule=20), row("exp_006", 0.5)],
+            CONFIRMED,
+        ),
+        (
+            "skip connections cost operations without a gain",
+            [row("writeup_012", 0.6, images_trained=2000), row("exp_006", 0.5)],
+            OPEN,
+        ),
+        (
+            "skip connections cost operations without a gain",
+            [row("writeup_012", 0.6, arithmetic="float"), row("exp_006", 0.5)],
+            OPEN,
+        ),
+        ("binary weights: severe loss of quality", [row("binary", 0.6)], OPEN),
+        ("binary weights: severe loss of quality", [row("binary", 0.35), row("exp_006", 0.78)], CONFIRMED),
+        ("binary weights: severe loss of quality", [row("binary", 0.7), row("exp_006", 0.78)], CORRECTED),
+        ("binary weights: severe loss of quality", [row("binary", 0.77), row("exp_006", 0.78)], REFUTED),
+        ("INT8 weights cost a little quality", [row("writeup_025", 0.7), row("writeup_016", 0.78)], CONFIRMED),
+        ("INT8 weights cost a little quality", [row("writeup_025", 0.15), row("writeup_016", 0.78)], CORRECTED),
+        ("INT8 weights cost a little quality", [row("writeup_025", 0.85), row("writeup_016", 0.78)], REFUTED),
+        ("INT8 weights spare no operation", [row("writeup_025", 0.7), row("writeup_016", 0.78)], CONFIRMED),
+        ("a student is too simple for its teacher", [row("distillation", 0.6), row("student", 0.5)], REFUTED),
+        ("a student is too simple for its teacher", [row("distillation", 0.5), row("student", 0.5)], CONFIRMED),
+        (
+            "a hybrid is the worst of both worlds",
+            [row("writeup_027", 0.4), row("exp_026", 0.6), row("exp_006", 0.7)],
+            CONFIRMED,
+        ),
+        (
+            "a hybrid is the worst of both worlds",
+            [row("writeup_027", 0.6), row("exp_026", 0.6), row("exp_006", 0.7)],
+            CORRECTED,
+        ),
+        ("a hybrid is the worst of both worlds", [row("writeup_027", 0.4), row("exp_026", 0.6)], OPEN),
+        (
+            "depthwise separable: fewer parameters, worse images",
+            [row("writeup_023", 0.6, parameters=10), row("plain_subpixel", 0.6)],
+            CORRECTED,
+        ),
+        ("batch normalisation is essential", [row("exp_002", 0.3), row("exp_001", 0.5)], CONFIRMED),
+        ("conditional images need about a thousand operations", [row("exp_016", 0.75)], REFUTED),
+        ("conditional images need about a thousand operations", [row("exp_016", 0.65)], CONFIRMED),
+        ("they generate the same blob regardless of the class", [row("exp_026", 0.3)], REFUTED),
+        ("they generate the same blob regardless of the class", [row("exp_026", 0.3, diversity=0.01)], CORRECTED),
+        ("they generate the same blob regardless of the class", [row("exp_026", 0.12)], CONFIRMED),
         ("too simple to learn spatial structure", [row("exp_001", 0.6), row("exp_001", 0.1, "published")], REFUTED),
         ("too simple to learn spatial structure", [row("exp_001", 0.15), row("exp_001", 0.1, "published")], CONFIRMED),
         ("the declared numbers of operations", [row("exp_016", 0.5)], REFUTED),
@@ -177,7 +224,9 @@ def test_a_rung_computes_its_generator() -> None:
     ("place", "rows", "word"),
     [
         (3, [], OPEN),
-        (3, [rung("narrow_30", "ours", "proved", prove_seconds=2.0, proof_bytes=9)], REFUTED),
+        (3, [rung("narrow_30", "ours", "proved", prove_seconds=2.0, proof_bytes=9)], OPEN),
+        (3, [rung("narrow_30", "stock", "proved"), rung("narrow_50", "stock", "verified_only")], REFUTED),
+        (3, [rung("narrow_30", "stock", "proved"), rung("narrow_50", "stock", "predicted")], CORRECTED),
         (3, [rung("narrow_30", "stock", "predicted")], CONFIRMED),
         (0, [rung("narrow_1", "stock", "proved")], CONFIRMED),
         (0, [rung("narrow_1", "stock", "proved"), rung("wide_exp_016", "stock", "predicted")], CORRECTED),
@@ -190,12 +239,14 @@ def test_a_range_is_judged_by_the_rungs_within_it(place: int, rows: list[LayerRo
 def test_the_page_shows_the_ladder(tmp_path: Path) -> None:
     rows = [
         rung("narrow_30", "ours", "proved", prove_seconds=2.0, proof_bytes=9),
+        rung("narrow_30", "stock", "proved", prove_seconds=3.0, proof_bytes=7),
         rung("wide_exp_016", "stock", "predicted"),
     ]
     (tmp_path / "rows.json").write_text(json.dumps([row.to_json() for row in rows]))
     text = page(tier_rows(published_experiments(), {}), read_ladder(tmp_path))
     assert "| narrow_30 | 181 | 10 | ours | proved | 1,000 |" in text
-    assert "| 150 and more | impossible, out of memory | refuted | 1 checked circuit proved and wired" in text
+    assert "| 150 and more | impossible, out of memory | refuted | with EZKL's defaults 1 of 1 run here (proofs" in text
+    assert "1 checked circuit proved and wired (proofs of at most 2.00 s and 9 bytes)" in text
     assert read_ladder(tmp_path / "none") == ()
     (tmp_path / "rows.json").write_text("[{}]")
     with pytest.raises(ArtifactError, match="must be complete"):
@@ -210,7 +261,8 @@ def alternative(kind: str, seconds: float, rows: float = 50_000.0) -> dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("step_seconds", "step_rows", "word"), [(20.0, 1e5, CORRECTED), (1.0, 1e5, REFUTED), (20.0, 1e7, CONFIRMED)]
+    ("step_seconds", "step_rows", "word"),
+    [(10.0, 1e5, CORRECTED), (1.0, 1e5, REFUTED), (10.0, 1e7, CONFIRMED), (20.0, 1e5, CONFIRMED)],
 )
 def test_an_image_of_a_diffusion_model_takes_all_of_its_steps(step_seconds: float, step_rows: float, word: str) -> None:
     rows = [alternative("generator", 10.0), alternative("denoiser", step_seconds, step_rows)]
