@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +18,9 @@ from gan.spec import GeneratorSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """Weights of the terms that pull a student to its teacher, which sees the same latents and classes.
+    """Weights of the terms that pull a student to its teacher.
+
+    Both see the same classes, and the teacher latents that follow from the student's (:meth:`Teacher.latents`).
 
     Attributes:
         output_weight: of the mean absolute distance of the images.
@@ -36,8 +41,10 @@ class Distillation:
 
     def __post_init__(self) -> None:
         weights = (self.output_weight, self.feature_weight, self.judge_weight, self.kl_weight)
-        if min(weights) < 0 or max(weights) == 0:
-            raise SpecError(f"distillation weights must not be negative, and one must be positive; got {weights}")
+        if not all(0 <= weight < math.inf for weight in weights) or max(weights) == 0:
+            raise SpecError(
+                f"distillation weights must be finite and not negative, and one must be positive; got {weights}"
+            )
         if self.temperature <= 0:
             raise SpecError(f"temperature must be positive; got {self.temperature}")
 
@@ -55,6 +62,25 @@ class Teacher:
     spec: GeneratorSpec
     generator: Generator
     digest: str
+
+    def latents(self, latent: Tensor) -> Tensor:
+        """Give the teacher's latents [N, its latent_dim] for a student's [N, Z].
+
+        They follow from the student's alone, or it would have to learn what it cannot see. Of a longer one the first
+        numbers are taken; a shorter one goes through a fixed matrix with columns of length one, so that each of the
+        teacher's numbers is standard normal.
+        """
+        wanted = self.spec.latent_dim
+        if wanted <= latent.shape[1]:
+            return latent[:, :wanted]
+        return latent @ _latent_map(latent.shape[1], wanted, self.digest).to(latent)
+
+
+@functools.cache
+def _latent_map(shorter: int, longer: int, digest: str) -> Tensor:
+    seed = int.from_bytes(hashlib.sha256(digest.encode()).digest()[:7], "big")
+    columns = torch.randn(shorter, longer, generator=torch.Generator().manual_seed(seed))
+    return F.normalize(columns, dim=0)
 
 
 def feature_maps(generator: Generator, latent: Tensor, one_hot: Tensor) -> tuple[Tensor, dict[int, Tensor]]:

@@ -110,6 +110,8 @@ class TrainingRecipe:
             raise SpecError("method=vae has no discriminator and no teacher; got distillation or dual_discriminator")
         if self.progressive is not None and (self.distillation is not None or self.method != "gan"):
             raise SpecError("progressive training needs method=gan and no distillation")
+        if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":
+            raise SpecError(f"distillation of feature maps needs method=gan; got method={self.method}")
         if unknown := set(self.augmentation) - set(POLICIES):
             raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
 

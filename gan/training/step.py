@@ -147,11 +147,8 @@ def _distilled(
     assert teacher is not None
     assert weights is not None
     one_hot = one_hot_rows(fake_labels, state.num_classes)
-    missing = max(0, teacher.spec.latent_dim - latent.shape[1])
-    more = torch.randn(len(latent), missing, generator=state.rng).to(latent.device)
     with torch.no_grad():
-        seen = torch.cat([latent, more], 1)[:, : teacher.spec.latent_dim]
-        wanted, teacher_maps = feature_maps(teacher.generator, seen, one_hot)
+        wanted, teacher_maps = feature_maps(teacher.generator, teacher.latents(latent), one_hot)
     loss = weights.output_weight * (fake.float() - wanted.float()).abs().mean()
     if weights.kl_weight:
         loss = loss + weights.kl_weight * published_divergence(fake, wanted, weights.temperature)

@@ -55,7 +55,8 @@ class WeightForm:
                 f"sparsity must be in [0, 1), and above 0 just where pruning_at names shares of the budget; got "
                 f"{self.sparsity} with {self.pruning_at}"
             )
-        if any(not 0.0 < share < 1.0 for share in self.pruning_at) or sorted(self.pruning_at) != [*self.pruning_at]:
+        growing = sorted(set(self.pruning_at)) == [*self.pruning_at]
+        if any(not 0.0 < share < 1.0 for share in self.pruning_at) or not growing:
             raise SpecError(f"pruning_at must be growing shares between 0 and 1; got {self.pruning_at}")
 
     @property

@@ -30,6 +30,8 @@ from gan.training import (
 from gan.training.distillation import feature_maps, published_divergence
 from gan.training.progressive import Growing, Resolution
 from gan.training.rounding import binary, fixed_point, integer, ternary
+from gan.training.state import build_state
+from gan.training.step import train_step
 from gan.training.variational import divergence, drawn_latent, reconstruction
 from gan.training.weight_forms import apply_form, baked, prune
 
@@ -289,3 +291,59 @@ def test_a_spectral_norm_takes_no_other_form(
     spec = replace(tiny_spec, mechanisms=Mechanisms(spectral_norm=True))
     with pytest.raises(SpecError, match="spectral_norm must have float weights"):
         train(spec, replace(RECIPE, weight_form=form), tiny_dataset, 1)
+
+
+def test_a_teacher_sees_the_student_s_latents(tiny_spec: GeneratorSpec) -> None:
+    """Longer ones are standard normal, follow from the student's, and are the same at every call."""
+    teacher = teacher_of(tiny_spec)
+    latent = torch.randn(20_000, tiny_spec.latent_dim, generator=torch.Generator().manual_seed(0))
+    longer = teacher.latents(latent)
+    assert longer.shape == (20_000, tiny_spec.latent_dim + 3)
+    assert torch.equal(longer, teacher.latents(latent))
+    torch.testing.assert_close(longer.std(0), torch.ones(longer.shape[1]), atol=0.03, rtol=0)
+    assert torch.equal(teacher.latents(longer)[:, :2], longer[:, :2])
+
+
+def test_gradients_are_clipped(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    """Adam with a large epsilon would hide it: here steps of plain size are compared."""
+    free, clipped = (
+        train(tiny_spec, replace(RECIPE, gradient_clip=clip, ema_decay=0.0), tiny_dataset, 2).generator
+        for clip in (0.0, 1e-12)
+    )
+    start = build_generator(tiny_spec, seed=0)
+    moved = [
+        sum(float((a - b).detach().abs().sum()) for a, b in zip(made.parameters(), start.parameters(), strict=True))
+        for made in (free, clipped)
+    ]
+    assert moved[1] < 1e-2 * moved[0]
+
+
+def test_both_discriminators_learn(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    state = build_state(tiny_spec, replace(RECIPE, dual_discriminator=True), tiny_dataset, seed=0, device=CPU)
+    assert state.half_discriminator is not None
+    judges = (state.discriminator, state.half_discriminator)
+    before = [[value.detach().clone() for value in judge.parameters()] for judge in judges]
+    train_step(state, replace(RECIPE, dual_discriminator=True), bf16=False)
+    for judge, values in zip(judges, before, strict=True):
+        assert any(not torch.equal(a, b) for a, b in zip(judge.parameters(), values, strict=True))
+
+
+@pytest.mark.parametrize(("kind", "most"), [("integer", 7), ("ternary", 3)])
+def test_trained_weights_have_few_levels(
+    kind: str, most: int, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    recipe = replace(RECIPE, ema_decay=0.0, weight_form=WeightForm(kind=kind, weight_bits=3))
+    generator = train(tiny_spec, recipe, tiny_dataset, 3).generator
+    layers = [
+        layer
+        for stage in generator.modules()
+        if isinstance(stage, Stage)
+        for layer in stage.operator.modules()
+        if isinstance(layer, LINEAR_OPERATORS)
+    ]
+    inner = layers if kind == "integer" else layers[1:-1]
+    assert inner
+    for layer in inner:
+        axis = 1 if isinstance(layer, torch.nn.ConvTranspose2d) else 0
+        rows = [layer.weight.flatten()] if kind == "integer" else layer.weight.unbind(axis)
+        assert all(len(torch.unique((row * 1e5).round())) <= most for row in rows)
