@@ -130,7 +130,8 @@ class _Run:
         self._between_steps = True
 
     def to_end(self, *, step_limit: int | None) -> TrainingResult:
-        bf16 = self._recipe.bf16 and multiplies_bf16(self._device)
+        exact = self._recipe.weight_form.activation_bits > 0  # bfloat16 has fewer bits than these roundings keep
+        bf16 = self._recipe.bf16 and not exact and multiplies_bf16(self._device)
         state = self._state
         try:
             while not self._finished(step_limit):

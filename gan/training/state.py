@@ -93,6 +93,7 @@ def build_state(
     Raises:
         SpecError: the recipe asks for what spec or teacher do not give.
     """
+    _check_roundings(spec, recipe)
     plain = build_generator(spec, seed=seed)
     if not recipe.weight_form.plain:
         apply_form(plain, recipe.weight_form)
@@ -129,6 +130,27 @@ def build_state(
         companion=companion,
         teacher=teacher,
     )
+
+
+def _check_roundings(spec: GeneratorSpec, recipe: TrainingRecipe) -> None:
+    """Refuse roundings where a circuit has others than those that training sees."""
+    if not recipe.weight_form.activation_bits:
+        return
+    used = spec.mechanisms
+    others = {
+        "conditioning=conditional_batchnorm": spec.conditioning == "conditional_batchnorm",
+        "normalisation=instance": spec.normalisation == "instance",
+        "style_layers": used.style_layers > 0,
+        "skip": used.skip,
+        "attention": used.attention != "none",
+        "multi_scale": used.multi_scale,
+        "feature_pyramid": used.feature_pyramid,
+    }
+    if found := [name for name, present in others.items() if present]:
+        raise SpecError(
+            "activation_bits rounds what goes from stage to stage; a circuit rounds more where a generator has "
+            f"{', '.join(found)}; leave one of both out"
+        )
 
 
 def _discriminator_spec(spec: GeneratorSpec, recipe: TrainingRecipe, smaller: int) -> DiscriminatorSpec:

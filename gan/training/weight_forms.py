@@ -31,7 +31,7 @@ class WeightForm:
         kind: one of :data:`FORMS`.
         weight_bits: of ``integer``, sign included.
         activation_bits: fractional bits of latent, class code and every activation, as in a checked circuit; 0 leaves
-            them alone.
+            them alone. For generators whose stages stand in a row, with residual blocks at most.
         sparsity: share of the weights that is zero in the end.
         pruning_at: shares of the budget at which the smallest are dropped, in equal steps up to ``sparsity``.
     """

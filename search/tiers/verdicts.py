@@ -151,7 +151,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "tier 2",
         "attention is too expensive for its gain",
-        against("exp_014", "exp_006", costs_without_gain("predicted_prove_seconds")),
+        against("writeup_014", "exp_006", costs_without_gain("predicted_prove_seconds")),
     ),
     Statement("tier 3", "29.4 % is the ceiling below 100 operations", _ceiling),
     Statement("tier 3", "no room for deeper features", tier_range(3, 0.193, 0.294)),

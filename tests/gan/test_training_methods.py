@@ -347,3 +347,20 @@ def test_trained_weights_have_few_levels(
         axis = 1 if isinstance(layer, torch.nn.ConvTranspose2d) else 0
         rows = [layer.weight.flatten()] if kind == "integer" else layer.weight.unbind(axis)
         assert all(len(torch.unique((row * 1e5).round())) <= most for row in rows)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalisation": "instance"},
+        {"mechanisms": Mechanisms(skip=True)},
+        {"mechanisms": Mechanisms(style_layers=1)},
+        {"conditioning": "conditional_batchnorm", "embed_dim": 0},
+    ],
+)
+def test_roundings_that_are_not_the_circuit_s_are_refused(
+    changes: dict[str, object], tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    recipe = replace(RECIPE, weight_form=WeightForm(activation_bits=6))
+    with pytest.raises(SpecError, match="activation_bits rounds what goes from stage to stage"):
+        train(replace(tiny_spec, **changes), recipe, tiny_dataset, 1)  # type: ignore[arg-type]

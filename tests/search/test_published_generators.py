@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -97,3 +98,31 @@ def test_the_write_up_s_own_count_comes_out(experiment: PublishedExperiment) -> 
     settings = settings_of(f"tier{experiment.tier}/{experiment.id}", "strong")
     spec = settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32)
     assert published_operations(build_generator(spec)) == experiment.counted_ops
+
+
+def published_table() -> list[dict[str, str]]:
+    """The published table of configurations, as it is; docs/decisions/015 says how it is read."""
+    with (Path(__file__).parent / "data" / "published_configurations.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("line", published_table(), ids=lambda line: str(line["id"]))
+def test_a_configuration_is_the_table_s(line: dict[str, str]) -> None:
+    settings = settings_of(f"tier{line['tier']}/{line['id']}", "published")
+    spec = settings.space.suggest_spec(optuna.create_study().ask(), num_classes=10, image_size=32)
+    assert (spec.latent_dim, spec.activation) == (int(line["latent_dim"]), line["activation"])
+    conditional = "conditional_bn" in line["special"]
+    assert spec.embed_dim == (0 if conditional else int(line["embed_dim"]))
+    assert spec.mechanisms.spectral_norm == ("spectral" in line["special"])
+    normalisation = "instance" if "instance" in line["special"] else "batch"
+    assert spec.normalisation == (normalisation if line["batchnorm"] == "True" else "none")
+    assert settings.recipe.generator_learning_rate == float(line["lr_g"])
+    assert settings.recipe.discriminator_learning_rate == float(line["lr_d"])
+    if line["model_type"] == "mlp":
+        assert spec.widths == (512, 1024, 2048, 3072)
+    elif line["ngf"].startswith("["):
+        assert spec.widths == tuple(map(int, line["ngf"].strip("[]").split()))
+    else:
+        ngf = int(line["ngf"])
+        widths = (4 * ngf, 2 * ngf, ngf, ngf // 2)
+        assert spec.widths == (widths[:3] if spec.mechanisms.wavelet else widths)

@@ -175,7 +175,7 @@ def test_operations_that_follow_rows_are_a_bottleneck() -> None:
 
 def test_the_page_has_a_line_for_what_was_not_run() -> None:
     text = page(tier_rows(published_experiments(), {"exp_016-strong": [trial(headline_accuracy=0.7)]}))
-    assert "`training=strong`: 1 of 37 experiments of the four tiers scored (36 not run)" in text
+    assert "`training=strong`: 1 of 38 experiments of the four tiers scored (37 not run)" in text
     assert "| exp_016 | high capacity | strong | scored | 70.0 % | 40.0 % | 3.00 | 0.300 | circuit | 100 |" in text
     assert "| exp_001 | minimal | published | not run |" in text
 
