@@ -37,7 +37,7 @@ def score_circuits(
     """
     folders, late, plans = candidate_folders(study), late_findings(study), dict[int, CircuitPlan]()
     planning = settings.proving.planning
-    wanted = {"circuit_planning": json_digest(f"{planning.key} {reference.samples} {settings.evaluation.seed}")[:16]}
+    wanted = {"circuit_planning": json_digest(f"{planning} {reference.samples} {settings.evaluation.seed}")[:16]}
     for row in front_rows(study):
         number = row["trial"]
         known = late.get(number, {"facts": {}})["facts"]

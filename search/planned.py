@@ -52,10 +52,9 @@ class CircuitPlanning:
     cost_model: CostModel | None = None
     bits: int = field(default=0, repr=False)
 
-    @property
-    def key(self) -> str:
+    def __str__(self) -> str:
         """What two plans of one generator must share to be the same."""
-        return f"{self}{f' {self.bits} bits' if self.bits else ''}"
+        return f"{self!r}{f' {self.bits} bits' if self.bits else ''}"
 
 
 def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> CircuitPlan:
