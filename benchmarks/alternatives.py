@@ -22,6 +22,7 @@ from evaluation.classifier import ClassifierSpec, build_classifier
 from evaluation.classifier.folding import fold_batchnorm as fold_classifier
 from gan.denoiser import Denoiser, DenoiserSpec, time_code
 from gan.generators import build_generator, fold_batchnorm
+from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from search.circuit import checked_metrics, circuit_inputs
 from search.files import write_text
@@ -35,8 +36,8 @@ from zk.types import Budget
 
 BUDGET = Budget(memory_bytes=8 * 2**30, wall_seconds=600)
 DECODER = GeneratorSpec(
-    family="conv", latent_dim=100, conditioning="embedding", embed_dim=50, widths=(192, 96, 48), kernel=4,
-    upsampling="transposed", activation="relu",
+    family="conv", latent_dim=100, conditioning="embedding", embed_dim=50, widths=(192, 96, 48, 24), kernel=4,
+    upsampling="transposed", activation="relu", bias=False, mechanisms=Mechanisms(full_size_head=True),
 )  # fmt: skip
 
 

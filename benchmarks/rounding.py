@@ -29,10 +29,10 @@ from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
-from search.circuit import export_generator
+from search.circuit import circuit_inputs, export_generator
 from search.files import write_text
 from search.objective import sampler_for
-from search.planned import circuit_inputs, circuit_scores
+from search.planned import circuit_scores
 from search.run import CONFIG_FOLDER, build_settings
 from search.session import Judges, train_judges
 from search.settings import SessionSettings
@@ -44,7 +44,7 @@ from zk.checked.simulate import CheckedSimulator
 from zk.plan import PlanGoal
 
 BITS = (4, 5, 6, 7, 8, 9, 10)
-FLOAT, AFTER, DURING = "float", "after training", "in training"
+AFTER, DURING = "after training", "in training"
 
 
 @dataclass(frozen=True)

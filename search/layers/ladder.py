@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.generators import build_generator, fold_batchnorm
+from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from zk.benchmark.experiments import Experiment
 from zk.counting import published_operations
@@ -41,14 +42,15 @@ def _published(latent_dim: int, widths: tuple[int, ...], activation: str) -> Gen
         kernel=4,
         upsampling="transposed",
         activation=activation,
+        mechanisms=Mechanisms(full_size_head=True),
     )
 
 
 LADDER: dict[str, GeneratorSpec] = {
     **{f"narrow_{blocks}": _narrow(blocks) for blocks in NARROW_BLOCKS},
-    "wide_exp_001": _published(50, (64, 32), "relu"),
-    "wide_exp_006": _published(100, (192, 96, 48), "relu"),
-    "wide_exp_016": _published(128, (256, 128, 64), "leaky_relu"),
+    "wide_exp_001": _published(50, (128, 64, 32, 16), "relu"),
+    "wide_exp_006": _published(100, (192, 96, 48, 24), "relu"),
+    "wide_exp_016": _published(128, (256, 128, 64, 32), "leaky_relu"),
 }
 """Specs by name. The wide ones are published shapes, the class as a one-hot row, so that one vector is the input."""
 
