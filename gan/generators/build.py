@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.generators.families import hybrid_stages, image_stages, mlp_stages
 from gan.generators.generator import Generator
-from gan.generators.layers import LINEAR_OPERATORS, Stage, build_activation
+from gan.generators.layers import build_activation, stage_layers
 from gan.mechanisms import STYLE_WIDTH
 from gan.spec import GeneratorSpec
 
@@ -23,7 +23,8 @@ def build_generator(spec: GeneratorSpec, *, seed: int = 0) -> Generator:
         stages = _STAGES.get(spec.family, image_stages)(spec)
         generator = Generator(class_code=_class_code(spec), stages=stages, mapping=_mapping(spec))
         if spec.mechanisms.spectral_norm:
-            _normalise_spectrally(generator)
+            for layer in stage_layers(generator):
+                spectral_norm(layer)
         return generator
 
 
@@ -42,9 +43,3 @@ def _mapping(spec: GeneratorSpec) -> nn.Module | None:
         inputs = STYLE_WIDTH if place else spec.input_dim
         layers += [nn.Linear(inputs, STYLE_WIDTH), build_activation(spec.activation_at(place))]
     return nn.Sequential(*layers) if layers else None
-
-
-def _normalise_spectrally(generator: Generator) -> None:
-    for stage in [module for module in generator.modules() if isinstance(module, Stage)]:
-        for layer in [module for module in stage.operator.modules() if isinstance(module, LINEAR_OPERATORS)]:
-            spectral_norm(layer)

@@ -168,3 +168,9 @@ class Stage(nn.Module):
             x = self.norm(x, condition)
         activated: Tensor = self.activation(x)
         return activated if self.dropout is None else self.dropout(activated)
+
+
+def stage_layers(module: nn.Module) -> list[LinearOperator]:
+    """Return the linear operators of every stage in ``module``, in the order of its modules."""
+    stages = [part for part in module.modules() if isinstance(part, Stage)]
+    return [layer for stage in stages for layer in stage.operator.modules() if isinstance(layer, LINEAR_OPERATORS)]

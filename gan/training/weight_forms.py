@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import (
 
 from gan.errors import SpecError
 from gan.generators.generator import Generator
-from gan.generators.layers import LINEAR_OPERATORS, LinearOperator, Stage, settle_weight
+from gan.generators.layers import LinearOperator, Stage, settle_weight, stage_layers
 from gan.training.rounding import binary, fixed_point, integer, ternary
 
 FORMS = ("float", "integer", "binary", "ternary")
@@ -125,7 +125,7 @@ def apply_form(generator: Generator, form: WeightForm) -> None:
     Raises:
         SpecError: its weights have a spectral norm already, which would divide what the form has made.
     """
-    layers = _layers(generator)
+    layers = stage_layers(generator)
     if (form.kind != "float" or form.sparsity) and any(is_parametrized(layer, "weight") for layer in layers):
         raise SpecError(
             "a generator with spectral_norm must have float weights, none of them pruned; choose one of both"
@@ -147,7 +147,7 @@ def prune(generator: Generator, sparsity: float) -> None:
 
     Magnitude pruning over the whole network: Han et al. 2015, section 3. What was dropped before stays dropped.
     """
-    masked = [(_steps(layer), mask) for layer in _layers(generator) for mask in _masks(layer)]
+    masked = [(_steps(layer), mask) for layer in stage_layers(generator) for mask in _masks(layer)]
     weights = [steps.original.detach().abs() for steps, _ in masked]
     sizes = torch.cat([(size * mask.kept).flatten() for size, (_, mask) in zip(weights, masked, strict=True)])
     count = int(sparsity * sizes.numel())
@@ -160,7 +160,7 @@ def prune(generator: Generator, sparsity: float) -> None:
 
 def baked(generator: Generator) -> Generator:
     """Make what the form gives the weights themselves, in place, and take the roundings of activations away."""
-    for layer in _layers(generator):
+    for layer in stage_layers(generator):
         if is_parametrized(layer, "weight") and any(isinstance(step, _Form | _Mask) for step in _steps(layer)):
             settle_weight(layer)
     generator.entry = nn.Identity()
@@ -172,15 +172,6 @@ def baked(generator: Generator) -> Generator:
 
 def _stages(generator: Generator) -> list[Stage]:
     return [module for module in generator.modules() if isinstance(module, Stage)]
-
-
-def _layers(generator: Generator) -> list[LinearOperator]:
-    return [
-        layer
-        for stage in _stages(generator)
-        for layer in stage.operator.modules()
-        if isinstance(layer, LINEAR_OPERATORS)
-    ]
 
 
 def _steps(layer: LinearOperator) -> ParametrizationList:
