@@ -22,11 +22,12 @@ from evaluation.classifier import ClassifierSpec, build_classifier
 from evaluation.classifier.folding import fold_batchnorm as fold_classifier
 from gan.denoiser import Denoiser, DenoiserSpec, time_code
 from gan.generators import build_generator, fold_batchnorm
+from gan.generators.layers import Stage
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from search.circuit import checked_metrics, circuit_inputs
 from search.files import write_text
-from search.tiers.alternatives import alternatives_section
+from search.tiers.alternatives import UNCONDITIONAL, alternatives_section
 from search.tiers.deciders import Results
 from zk.benchmark.report.text import number
 from zk.checked.options import CheckedOptions
@@ -47,7 +48,7 @@ class Alternative:
 
     Attributes:
         name: what it is.
-        kind: ``generator``, ``denoiser`` or ``classifier``.
+        kind: ``generator``, ``denoiser``, ``classifier`` or :data:`search.tiers.alternatives.UNCONDITIONAL`.
         module: in evaluation mode, with its normalisations.
         lean: the same function as a circuit gets it.
         inputs: one sample of each input.
@@ -64,6 +65,27 @@ class Alternative:
     private: tuple[str, ...]
 
 
+class Unconditional(nn.Module):
+    """The stages of a generator behind a Linear layer that is given no class."""
+
+    def __init__(self, spec: GeneratorSpec, *, lean: bool) -> None:
+        super().__init__()
+        built = build_generator(spec).eval()
+        generator = fold_batchnorm(built) if lean else built
+        entry = generator.stages[0]
+        assert isinstance(entry, Stage)
+        assert isinstance(entry.operator, nn.Linear)
+        entry.operator = nn.Linear(spec.latent_dim, entry.operator.out_features, bias=entry.operator.bias is not None)
+        self.stages = generator.stages
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Generate one image per row."""
+        x = latent
+        for stage in self.stages:
+            x = stage(x, latent)  # no normalisation here is conditional
+        return x
+
+
 def alternatives() -> list[Alternative]:
     """Every network of the comparison."""
     generator = build_generator(DECODER).eval()
@@ -71,7 +93,11 @@ def alternatives() -> list[Alternative]:
         Alternative(
             "generator, or an autoencoder's decoder (exp_006)", "generator", generator, fold_batchnorm(generator),
             circuit_inputs(DECODER), ("latent", "one_hot"), ("latent",),
-        )
+        ),
+        Alternative(
+            "the same generator without a class", UNCONDITIONAL, Unconditional(DECODER, lean=False).eval(),
+            Unconditional(DECODER, lean=True).eval(), (torch.zeros(1, DECODER.latent_dim),), ("latent",), ("latent",),
+        ),
     ]  # fmt: skip
     for widths in ((16, 32, 32), (32, 64, 64), (64, 128, 128)):
         spec = DenoiserSpec(widths=widths)

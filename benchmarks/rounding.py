@@ -1,11 +1,12 @@
 """Compare training that sees a circuit's roundings with rounding after training, at 4 to 10 bits of activations.
 
-    python benchmarks/rounding.py FOLDER [--overrides dataset=cifar10_parquet dataset.root=FOLDER ...]
+    python benchmarks/rounding.py [FOLDER] [--out docs/results/rounding.json] [--overrides experiment=tier1/exp_001 ...]
 
 One generator is trained in float and then rounded by checked circuits of every number of bits; the same generator is
 trained once more for each, with the roundings of that circuit in its forward pass, for as many images. Both are scored
 on what their circuits compute, and in the arithmetic that they were trained in, which should be the circuit's for the
-second kind. Rows go to ``FOLDER/rounding.json``, and to a table that is printed; trainings that ended are not repeated.
+second kind. Trainings are kept in FOLDER and go on there when interrupted; rows that are in the file already are not
+measured again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from search.planned import circuit_scores
 from search.run import CONFIG_FOLDER, build_settings
 from search.session import Judges, train_judges
 from search.settings import SessionSettings
-from zk.benchmark.report.text import number, percent, table
+from search.tiers.arithmetic import AFTER, DURING, read_roundings, rounding_section
+from zk.benchmark.report.text import percent
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
 from zk.checked.planner import plan_checked
@@ -44,7 +46,6 @@ from zk.checked.simulate import CheckedSimulator
 from zk.plan import PlanGoal
 
 BITS = (4, 5, 6, 7, 8, 9, 10)
-AFTER, DURING = "after training", "in training"
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,14 @@ class Bench:
 def main() -> None:
     """Measure every row that is not there yet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("mlruns/studies/rounding"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/rounding.json"))
     parser.add_argument("--images", type=int, default=32_000, help="real images shown in each training")
     parser.add_argument("--bits", type=int, nargs="+", default=BITS)
     parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
     given = parser.parse_args()
     bench = open_bench(given.folder, given.images, given.overrides)
-    path = given.folder / "rounding.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
+    rows = [dict(row) for row in read_roundings(given.out)]
     known = {(row["rounded"], row["bits"]) for row in rows}
     plain = bench.train(0)
     for bits in given.bits:
@@ -148,9 +149,9 @@ def main() -> None:
                 trained = bench.train(bits)
                 row = bench.circuit_row(kind, bits, trained, rounded(trained, bits))
             rows.append({"images_trained": bench.images, "classifier": bench.judges.classifier.digest, **row})
-            write_text(path, json.dumps(rows, indent=1) + "\n")
+            write_text(given.out, json.dumps(rows, indent=1) + "\n")
             print(f"{kind:<14} {bits:>2} bits: circuit {percent(float(row['circuit_accuracy']))}", flush=True)
-    print("\n".join(rounding_table(rows)))
+    print("\n".join(rounding_section(rows)))
 
 
 def rounded(generator: Generator, bits: int) -> Generator:
@@ -183,29 +184,6 @@ class _First:
 
     def suggest_float(self, name: str, low: float, high: float, **kwargs: object) -> float:
         return low
-
-
-def rounding_table(rows: list[dict[str, float]]) -> list[str]:
-    """The rows as Markdown."""
-    headings = ("rounded", "bits", "accuracy in training's arithmetic", "circuit accuracy", "circuit judge",
-                "labels alike", "mean distance", "diversity", "rows")  # fmt: skip
-    return table(
-        headings,
-        (
-            [
-                str(row["rounded"]),
-                str(row["bits"]),
-                percent(row["own_accuracy"]),
-                percent(row["circuit_accuracy"]),
-                percent(row["circuit_judge_accuracy"]),
-                percent(row["circuit_label_agreement"]),
-                number(row["circuit_mean_abs_error"]),
-                number(row["circuit_diversity"]),
-                number(row["rows"]),
-            ]
-            for row in sorted(rows, key=lambda row: (row["bits"], str(row["rounded"])))
-        ),
-    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What integer weights save in a circuit: one convolution with float, ternary and scaled ternary weights.
 
-    python benchmarks/weight_forms.py
+    python benchmarks/weight_forms.py [--out docs/results/weight-forms.json]
 
 EZKL multiplies integers, so weights of scale ``2**7`` leave products at the square of the scale, and these are divided
 again ("rebased") element by element. Weights that are -1, 0 or 1 have scale 1: their products stay at the input's
@@ -10,6 +10,8 @@ at all. Rows come from EZKL's settings; seconds are predictions of the cost mode
 
 from __future__ import annotations
 
+import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from search.circuit import checked_metrics, cost_metrics
-from zk.benchmark.report.text import number, table
+from search.files import write_text
+from search.tiers.arithmetic import weight_forms_section
 from zk.checked.options import CheckedOptions
 from zk.circuit_cost import CircuitCost
 from zk.export import export_onnx
@@ -58,9 +61,12 @@ def layers() -> dict[str, tuple[Layer, int]]:
 
 
 def main() -> None:
-    """Lay every layer out in both forms and print the table."""
+    """Lay every layer out in both forms, write the rows and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("docs/results/weight-forms.json"))
+    given = parser.parse_args()
     sample = torch.randn(1, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    lines = []
+    rows = []
     for name, (layer, bits) in layers().items():
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
@@ -69,18 +75,17 @@ def main() -> None:
             direct = measure_circuit(network, work / "direct", options=options, budget=BUDGET)
             assert isinstance(direct.cost, CircuitCost), direct.stages
             checked = checked_metrics(network, work / "checked", CheckedOptions(private_inputs=("x",)), BUDGET)
-            own = cost_metrics(direct.cost)
-            lines.append(
-                [
-                    name,
-                    number(int(own["rows"])),
-                    number(own["predicted_prove_seconds"]),
-                    number(int(checked["rows"])),
-                    number(checked["predicted_prove_seconds"]),
-                ]
+            found = {"direct": cost_metrics(direct.cost), "checked": checked}
+            figures = ((form, figure) for form in found for figure in ("rows", "predicted_prove_seconds"))
+            rows.append(
+                {
+                    "layer": f"a 3x3 convolution of {CHANNELS} channels at {SIDE}x{SIDE}, then ReLU",
+                    "weights": name,
+                    **{f"{form}_{figure}": found[form][figure] for form, figure in figures},
+                }
             )
-    heads = ("weights", "direct rows", "direct prove s, predicted", "checked rows", "checked prove s, predicted")
-    print("\n".join(table(heads, lines)))
+    write_text(given.out, json.dumps(rows, indent=1) + "\n")
+    print("\n".join(weight_forms_section(rows)))
 
 
 if __name__ == "__main__":

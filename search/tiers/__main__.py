@@ -9,15 +9,16 @@ from pathlib import Path
 
 from search.errors import SearchError
 from search.tiers.alternatives import read_alternatives
+from search.tiers.arithmetic import read_roundings, read_weight_forms
 from search.tiers.collect import read_trials, tier_rows
 from search.tiers.limits import read_ladder
-from search.tiers.page import write_page
+from search.tiers.page import Evidence, write_page
 from search.tiers.published import published_experiments
 from zk.errors import ZkError
 
 STORAGE = "sqlite:///mlruns/optuna.db"
 LADDER = Path("mlruns/studies/compile-ladder")
-ALTERNATIVES = Path("docs/results/alternatives.json")
+RESULTS = Path("docs/results")
 STEM = Path("docs/results/tiers")
 
 
@@ -28,11 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--storage", default=STORAGE, help="Optuna's storage of the studies")
     parser.add_argument("--out", type=Path, default=STEM, help="path of the page, without ending")
     parser.add_argument("--ladder", type=Path, default=LADDER, help="folder of experiment=compile_ladder")
-    parser.add_argument("--alternatives", type=Path, default=ALTERNATIVES, help="of benchmarks/alternatives.py")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what the benchmarks wrote")
     given = parser.parse_args(arguments)
     try:
-        rows = tier_rows(published_experiments(), read_trials(given.storage))
-        paths = write_page(rows, read_ladder(given.ladder), read_alternatives(given.alternatives), given.out)
+        evidence = Evidence(
+            rows=tier_rows(published_experiments(), read_trials(given.storage)),
+            ladder=read_ladder(given.ladder),
+            alternatives=read_alternatives(given.results / "alternatives.json"),
+            roundings=read_roundings(given.results / "rounding.json"),
+            weight_forms=read_weight_forms(given.results / "weight-forms.json"),
+        )
+        paths = write_page(evidence, given.out)
     except (SearchError, ZkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

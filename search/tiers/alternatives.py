@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from search.errors import SearchError
 from search.tiers.deciders import (
     CONFIRMED,
     CORRECTED,
@@ -18,7 +15,8 @@ from search.tiers.deciders import (
     against,
     loses,
 )
-from zk.benchmark.report.text import count, gib, number, table, times
+from search.tiers.files import Row, read_rows
+from zk.benchmark.report.text import count, gib, number, percent, table, times
 
 STEPS = (1, 10, 50, 1000)
 """Denoising steps of one image: a distilled sampler, few-step samplers (Song et al. 2021), the original."""
@@ -26,26 +24,19 @@ STEPS = (1, 10, 50, 1000)
 FEWEST_CONSTRAINTS = 500_000_000
 """The least that the write-up estimates for a diffusion model."""
 
+UNCONDITIONAL = "unconditional"
+"""Kind of the generator without a class."""
+
+CONDITIONING = 15
+"""Operations that a class is said to cost, of a budget of 100."""
+
 TOO_COMPLEX = 100
 """The least factor over a generator that it speaks of."""
 
-Row = Mapping[str, Any]
-
 
 def read_alternatives(path: Path) -> list[Row]:
-    """Read what ``benchmarks/alternatives.py`` wrote; nothing where it was not run.
-
-    Raises:
-        SearchError: the file is not of its kind.
-    """
-    if not path.exists():
-        return []
-    try:
-        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
-        assert all({"name", "kind", "rows", "predicted_prove_seconds"} <= set(row) for row in rows)
-    except (OSError, ValueError, TypeError, AssertionError) as error:
-        raise SearchError(f"{path} must be written by benchmarks/alternatives.py; it is not: {error}") from error
-    return rows
+    """Read what ``benchmarks/alternatives.py`` wrote; nothing where it was not run."""
+    return read_rows(path, {"name", "kind", "rows", "predicted_prove_seconds"}, "benchmarks/alternatives.py")
 
 
 def alternatives_section(alternatives: Sequence[Row], results: Results) -> list[str]:
@@ -77,6 +68,7 @@ def alternatives_section(alternatives: Sequence[Row], results: Results) -> list[
         ("diffusion models are 100 to 1000 times too complex", _diffusion(alternatives)),
         ("autoencoders are more promising than adversarial training", against("exp_006", "vae", loses)(results)),
         ("classifiers are easier than generators", _classifier(alternatives)),
+        ("a class costs 15 operations, 15 % of the budget", _conditioning(alternatives)),
     )
     return lines + table(("statement", "verdict", "by"), ([text, v.word, v.figures] for text, v in verdicts))
 
@@ -110,4 +102,19 @@ def _classifier(alternatives: Sequence[Row]) -> Verdict:
         f"{number(int(classifiers[0]['rows']))} rows against {number(int(generators[0]['rows']))}, {times(ratio)} the "
         "proving time"
     )
-    return Verdict(CONFIRMED if ratio < 0.95 else CORRECTED if ratio < 1.05 else REFUTED, figures)
+    return Verdict(CONFIRMED if ratio < 0.9 else CORRECTED if ratio < 1.1 else REFUTED, figures)
+
+
+def _conditioning(alternatives: Sequence[Row]) -> Verdict:
+    with_class, without = _of("generator", alternatives), _of(UNCONDITIONAL, alternatives)
+    if not with_class or not without:
+        return NOT_MEASURED
+    row, base = with_class[0], without[0]
+    more = int(row["ops_rule"]) - int(base["ops_rule"])
+    share = row["rows"] / base["rows"] - 1
+    macs, rows = (number(int(row[name] - base[name])) for name in ("macs", "rows"))
+    figures = (
+        f"{count(more, 'operation')} more by the published rule, {macs} more multiply-accumulates "
+        f"({percent(row['macs'] / base['macs'] - 1)}) and {rows} more rows ({percent(share)})"
+    )
+    return Verdict(CONFIRMED if more >= CONDITIONING else CORRECTED if share >= 0.15 else REFUTED, figures)

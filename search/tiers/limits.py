@@ -119,3 +119,49 @@ def rows_follow(rows: tuple[LayerRow, ...]) -> list[str]:
         f"{number(largest.rows)} rows.",
         "",
     ]
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """What the write-up tells of the one model that it compiled."""
+
+    constraints: int = 127_800_000
+    logrows: int = 17
+    proof_bytes: int = 34_000_000
+    compile_seconds: float = 180.0
+    operations: int = 34
+
+
+COMPILED = CompiledModel()
+COMPILED_RUNG = "wide_exp_006"
+"""The rung of exp_006, the only published generator that is declared to have 34 operations."""
+
+
+def compiled_section(rows: tuple[LayerRow, ...]) -> list[str]:
+    """The published figures of the model of 34 operations beside those of exp_006's rung, in both forms."""
+    mine = [row for row in rows if row.experiment == COMPILED_RUNG]
+    if not mine:
+        return ["Not measured yet: `python -m search experiment=compile_ladder`.", ""]
+    columns = COMPILED.constraints / 2**COMPILED.logrows
+    return [
+        f"A model of {COMPILED.operations} operations was compiled. The only configuration with that number is "
+        f"exp_006, which has {operations(COMPILED_RUNG)} by the published rule. {number(COMPILED.constraints)} "
+        f"constraints in 2^{COMPILED.logrows} rows would be {number(columns)} columns full of them.",
+        "",
+        *table(
+            ("model", "outcome", "rows", "2^k", "compile s", "proof bytes"),
+            (
+                (
+                    "published", "compiled", f"{number(COMPILED.constraints)} constraints", str(COMPILED.logrows),
+                    number(COMPILED.compile_seconds), number(COMPILED.proof_bytes),
+                ),
+                *(
+                    (
+                        f"exp_006, {row.variant}", str(row.outcome), number(row.rows), number(row.logrows),
+                        number(row.compile_seconds), number(row.proof_bytes),
+                    )
+                    for row in sorted(mine, key=lambda row: row.variant)
+                ),
+            ),
+        ),
+    ]  # fmt: skip

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from search.files import write_text
-from search.tiers.alternatives import Row, alternatives_section
+from search.tiers.alternatives import alternatives_section
+from search.tiers.arithmetic import rounding_section, weight_forms_section
 from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
-from search.tiers.limits import limits_section
+from search.tiers.files import Row
+from search.tiers.limits import compiled_section, limits_section
+from search.tiers.pictures import PICTURES, write_pictures
 from search.tiers.published import ATTEMPTS, TIERS, PublishedExperiment, published_experiments
 from search.tiers.row import REGIMES, TierRow
 from search.tiers.verdicts import STATEMENTS
@@ -25,25 +30,47 @@ _TITLES = {tier: f"Tier {tier}" for tier in TIERS} | {
 }
 
 
-def write_page(
-    rows: Sequence[TierRow], ladder: Sequence[LayerRow], alternatives: Sequence[Row], stem: Path
-) -> list[Path]:
-    """Write ``STEM.md`` and ``STEM.json`` from the rows of tiers, ladder and alternatives; gives their paths."""
-    paths = [stem.with_suffix(".md"), stem.with_suffix(".json")]
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that the page is made from; empty where nothing was measured.
+
+    Attributes:
+        rows: of the tiers.
+        ladder: of ``experiment=compile_ladder``.
+        alternatives: of ``benchmarks/alternatives.py``.
+        roundings: of ``benchmarks/rounding.py``.
+        weight_forms: of ``benchmarks/weight_forms.py``.
+    """
+
+    rows: Sequence[TierRow]
+    ladder: Sequence[LayerRow] = ()
+    alternatives: Sequence[Row] = ()
+    roundings: Sequence[Row] = ()
+    weight_forms: Sequence[Row] = ()
+
+
+def write_page(evidence: Evidence, stem: Path) -> list[Path]:
+    """Write ``STEM.md``, ``STEM.json`` and the pictures ``STEM-NAME.png``; gives their paths."""
+    text, data = stem.with_suffix(".md"), stem.with_suffix(".json")
     stem.parent.mkdir(parents=True, exist_ok=True)
-    write_text(paths[0], page(rows, ladder, alternatives))
-    write_text(paths[1], json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
-    return paths
+    pictures = write_pictures(evidence.rows, evidence.ladder, stem)
+    write_text(text, page(evidence, {name: path.name for name, path in pictures.items()}))
+    write_text(data, json.dumps([row.to_json() for row in evidence.rows], indent=1, allow_nan=False) + "\n")
+    return [text, data, *pictures.values()]
 
 
-def page(rows: Sequence[TierRow], ladder: Sequence[LayerRow] = (), alternatives: Sequence[Row] = ()) -> str:
-    """The page in Markdown."""
+def page(evidence: Evidence, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The page in Markdown; ``pictures`` are file names beside it, by name (:data:`search.tiers.pictures.PICTURES`)."""
+    rows, results = evidence.rows, Results(evidence.rows)
     sections = (
-        ("What was run", _overview(rows)),
-        ("Below 100 operations, above 80 %", _goal(rows)),
+        ("What was run", [*_overview(rows), *_picture("accuracy", pictures)]),
+        (f"Below {GOAL_OPERATIONS} operations, above {percent(GOAL_ACCURACY)}", _goal(rows)),
         ("The write-up's statements", _verdicts(rows)),
-        ("Limits of compilation", limits_section(tuple(ladder))),
-        ("Other networks", alternatives_section(alternatives, Results(rows))),
+        ("Limits of compilation", [*limits_section(tuple(evidence.ladder)), *_picture("ladder", pictures)]),
+        ("The model that the write-up compiled", compiled_section(tuple(evidence.ladder))),
+        ("Roundings in training", rounding_section(evidence.roundings)),
+        ("Integer weights", weight_forms_section(evidence.weight_forms)),
+        ("Other networks", alternatives_section(evidence.alternatives, results)),
         *((_TITLES[tier], _tier(rows, tier)) for tier in (*TIERS, ATTEMPTS)),
         ("Two numberings", _numberings()),
     )
@@ -58,6 +85,10 @@ def page(rows: Sequence[TierRow], ladder: Sequence[LayerRow] = (), alternatives:
     for title, text in sections:
         lines += [f"## {title}", "", *text]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _picture(name: str, pictures: Mapping[str, str]) -> list[str]:
+    return [f"![{PICTURES[name].title}]({pictures[name]})", ""] if name in pictures else []
 
 
 def _overview(rows: Sequence[TierRow]) -> list[str]:

@@ -20,7 +20,7 @@ from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
 from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
 from search.tiers.limits import RANGES, range_verdict, read_ladder
-from search.tiers.page import page, reaches_goal
+from search.tiers.page import Evidence, page, reaches_goal
 from search.tiers.published import published_experiments
 from search.tiers.row import NOT_RUN, TierRow
 from search.tiers.verdicts import STATEMENTS
@@ -174,7 +174,7 @@ def test_operations_that_follow_rows_are_a_bottleneck() -> None:
 
 
 def test_the_page_has_a_line_for_what_was_not_run() -> None:
-    text = page(tier_rows(published_experiments(), {"exp_016-strong": [trial(headline_accuracy=0.7)]}))
+    text = page(Evidence(rows=tier_rows(published_experiments(), {"exp_016-strong": [trial(headline_accuracy=0.7)]})))
     assert "`training=strong`: 1 of 38 experiments of the four tiers scored (37 not run)" in text
     assert "| exp_016 | high capacity | strong | scored | 70.0 % | 40.0 % | 3.00 | 0.300 | circuit | 100 |" in text
     assert "| exp_001 | minimal | published | not run |" in text
@@ -243,7 +243,7 @@ def test_the_page_shows_the_ladder(tmp_path: Path) -> None:
         rung("wide_exp_016", "stock", "predicted"),
     ]
     (tmp_path / "rows.json").write_text(json.dumps([row.to_json() for row in rows]))
-    text = page(tier_rows(published_experiments(), {}), read_ladder(tmp_path))
+    text = page(Evidence(rows=tier_rows(published_experiments(), {}), ladder=read_ladder(tmp_path)))
     assert "| narrow_30 | 181 | 10 | ours | proved | 1,000 |" in text
     assert "| 150 and more | impossible, out of memory | refuted | with EZKL's defaults 1 of 1 run here (proofs" in text
     assert "1 checked circuit proved and wired (proofs of at most 2.00 s and 9 bytes)" in text
