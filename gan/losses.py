@@ -32,3 +32,15 @@ def generator_loss(kind: str, fake: Tensor) -> Tensor:
     if kind == "hinge":
         return -fake.mean()
     raise SpecError(f"adversarial loss must be one of {', '.join(ADVERSARIAL_LOSSES)}; got {kind!r}")
+
+
+def mode_seeking_loss(latent: Tensor, images: Tensor) -> Tensor:
+    """Return the inverse of how far images of equal classes are apart, relative to their latents, as a scalar.
+
+    The second half of ``latent`` [N, d] and ``images`` [N, C, H, W] must be of the classes of the first, in order; an
+    odd image at the end is left out. Source: Mao et al. 2019, equations 4 and 5, with mean absolute distances.
+    """
+    half = len(images) // 2
+    between_images = (images[:half].float() - images[half : 2 * half].float()).abs().mean()
+    between_latents = (latent[:half] - latent[half : 2 * half]).abs().mean()
+    return between_latents / (between_images + 1e-5)

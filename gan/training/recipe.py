@@ -24,6 +24,7 @@ _LATER_FIELDS = (
     "weight_form",
     "distillation",
     "progressive",
+    "mode_seeking_weight",
 )
 
 
@@ -54,6 +55,8 @@ class TrainingRecipe:
         weight_form: what the generator's weights and activations may be.
         distillation: how much is learnt from a teacher; None needs none.
         progressive: sizes that training goes through; None trains at the full one.
+        mode_seeking_weight: of the generator's penalty on images that hardly depend on their latents
+            (:func:`gan.losses.mode_seeking_loss`); every class is then drawn twice in a batch.
     """
 
     loss: str = "hinge"
@@ -77,6 +80,7 @@ class TrainingRecipe:
     weight_form: WeightForm = WeightForm()
     distillation: Distillation | None = None
     progressive: Progressive | None = None
+    mode_seeking_weight: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -103,11 +107,16 @@ class TrainingRecipe:
             )
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
-        for name in ("kl_weight", "reconstruction_weight", "gradient_clip"):
+        for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise SpecError(f"{name} must be finite and not negative; got {getattr(self, name)}")
-        if self.method == "vae" and (self.distillation is not None or self.dual_discriminator):
-            raise SpecError("method=vae has no discriminator and no teacher; got distillation or dual_discriminator")
+        if self.method == "vae" and (
+            self.distillation is not None or self.dual_discriminator or self.mode_seeking_weight
+        ):
+            raise SpecError(
+                "method=vae has no discriminator and no teacher; got distillation, dual_discriminator or "
+                "mode_seeking_weight"
+            )
         if self.progressive is not None and (self.distillation is not None or self.method != "gan"):
             raise SpecError("progressive training needs method=gan and no distillation")
         if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan.augment import augment
 from gan.discriminators import DiscriminatorOutput
-from gan.losses import discriminator_loss, generator_loss
+from gan.losses import discriminator_loss, generator_loss, mode_seeking_loss
 from gan.sampling import one_hot_rows
 from gan.training.distillation import Adaptors, feature_maps, published_divergence
 from gan.training.ema import update_average
@@ -36,7 +36,7 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         own_loss = _autoencoding(state, recipe, real, labels) if isinstance(state.companion, Encoder) else None
     if recipe.method != "vae":
-        fake_labels = torch.randint(state.num_classes, (len(real),), generator=state.rng).to(device)
+        fake_labels = drawn_labels(state, len(real), paired=recipe.mode_seeking_weight > 0).to(device)
         latent = torch.randn(len(real), state.latent_dim, generator=state.rng).to(device)
         one_hot = one_hot_rows(fake_labels, state.num_classes)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -48,6 +48,8 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
             judge.requires_grad_(False)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             g_loss = _generator_objective(state, recipe, fake, fake_labels)
+            if recipe.mode_seeking_weight:
+                g_loss = g_loss + recipe.mode_seeking_weight * mode_seeking_loss(latent, fake)
             if recipe.distillation is not None:
                 g_loss = g_loss + _distilled(state, recipe, fake, fake_labels, latent, maps)
         own_loss = g_loss if own_loss is None else own_loss + g_loss
@@ -59,6 +61,15 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
     update_average(state.average, state.generator, decay=recipe.ema_decay, step=state.step)
     state.step += 1
     return d_loss.detach(), own_loss.detach()
+
+
+def drawn_labels(state: TrainingState, count: int, *, paired: bool) -> Tensor:
+    """Classes of a generated batch; paired, the second half has those of the first."""
+    if not paired:
+        return torch.randint(state.num_classes, (count,), generator=state.rng)
+    half = torch.randint(state.num_classes, (count // 2,), generator=state.rng)
+    rest = torch.randint(state.num_classes, (count % 2,), generator=state.rng)
+    return torch.cat([half, half, rest])
 
 
 def _generated(state: TrainingState, latent: Tensor, one_hot: Tensor) -> tuple[Tensor, dict[int, Tensor]]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan.errors import SpecError
-from gan.losses import discriminator_loss, generator_loss
+from gan.losses import discriminator_loss, generator_loss, mode_seeking_loss
 
 
 def test_hinge_by_hand() -> None:
@@ -32,3 +32,11 @@ def test_unknown_loss() -> None:
         generator_loss("wgan", torch.zeros(1))
     with pytest.raises(SpecError, match="must be one of bce, hinge"):
         discriminator_loss("wgan", torch.zeros(1), torch.zeros(1))
+
+
+def test_mode_seeking_by_hand() -> None:
+    latent = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [1.0, 3.0], [9.0, 9.0]])
+    images = torch.tensor([0.0, 1.0, 0.5, 0.5, 9.0]).reshape(5, 1, 1, 1)
+    # Latents of the pairs (0, 2) and (1, 3) are 1 apart on average, their images 0.5; the fifth has no partner.
+    assert mode_seeking_loss(latent, images).item() == pytest.approx(2.0, rel=1e-4)
+    assert torch.isfinite(mode_seeking_loss(latent, torch.zeros(5, 1, 1, 1)))

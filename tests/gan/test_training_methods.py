@@ -31,7 +31,7 @@ from gan.training.distillation import feature_maps, published_divergence
 from gan.training.progressive import Growing, Resolution
 from gan.training.rounding import binary, fixed_point, integer, ternary
 from gan.training.state import build_state
-from gan.training.step import train_step
+from gan.training.step import drawn_labels, train_step
 from gan.training.variational import divergence, drawn_latent, reconstruction
 from gan.training.weight_forms import apply_form, baked, prune
 
@@ -47,6 +47,7 @@ METHODS: dict[str, Callable[[], TrainingRecipe]] = {
     "ternary weights": lambda: replace(RECIPE, weight_form=WeightForm(kind="ternary", activation_bits=6)),
     "pruning": lambda: replace(RECIPE, weight_form=WeightForm(sparsity=0.5, pruning_at=(0.3, 0.6))),
     "growing": lambda: replace(RECIPE, progressive=Progressive(sizes=(8, 16))),
+    "mode seeking": lambda: replace(RECIPE, mode_seeking_weight=0.5),
     "distillation": lambda: replace(
         RECIPE, distillation=Distillation(feature_weight=0.5, judge_weight=0.5, kl_weight=0.5)
     ),
@@ -236,6 +237,8 @@ def test_a_student_comes_near_its_teacher(tiny_spec: GeneratorSpec, tiny_dataset
         ({"method": "flow"}, "method must be one of gan, vae, vae_gan"),
         ({"gradient_clip": -1.0}, "gradient_clip must be finite"),
         ({"method": "vae", "dual_discriminator": True}, "has no discriminator"),
+        ({"method": "vae", "mode_seeking_weight": 0.1}, "mode_seeking_weight"),
+        ({"mode_seeking_weight": -0.1}, "mode_seeking_weight must be finite"),
         ({"method": "vae_gan", "progressive": Progressive(sizes=(8, 16))}, "progressive training needs method=gan"),
     ],
 )
@@ -316,6 +319,23 @@ def test_gradients_are_clipped(tiny_spec: GeneratorSpec, tiny_dataset: ImageData
         for made in (free, clipped)
     ]
     assert moved[1] < 1e-2 * moved[0]
+
+
+def test_mode_seeking_spreads_the_images(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    def spread(weight: float) -> float:
+        made = train(tiny_spec, replace(RECIPE, mode_seeking_weight=weight, ema_decay=0.0), tiny_dataset, 60).generator
+        latent = torch.randn(64, tiny_spec.latent_dim, generator=torch.Generator().manual_seed(1))
+        images = made.eval()(latent, one_hot_rows(torch.zeros(64, dtype=torch.long), tiny_spec.num_classes))
+        return float(images.detach().std(0).mean())
+
+    assert spread(30.0) > 1.2 * spread(0.0)
+
+
+def test_paired_batches_have_every_class_twice(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    state = build_state(tiny_spec, RECIPE, tiny_dataset, seed=0, device=CPU)
+    labels = drawn_labels(state, 9, paired=True)
+    assert labels[:4].equal(labels[4:8])
+    assert len(labels) == 9
 
 
 def test_both_discriminators_learn(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
