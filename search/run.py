@@ -188,14 +188,19 @@ def build_settings(config: DictConfig) -> SessionSettings:
         cache_folder=Path(config.cache_folder),
         device=device,
         teacher=teacher,
-        continues=_continued(config.study),
+        continues=_continued(config.study, recipe),
     )
 
 
-def _continued(study: DictConfig) -> Path | None:
+def _continued(study: DictConfig, recipe: TrainingRecipe) -> Path | None:
     """Folder of the study whose trainings go on."""
     if study.continues is None:
         return None
+    if recipe.follows_the_budget:
+        raise ConfigError(
+            "study.continues needs a training whose steps do not depend on its budget; progressive training and pruning "
+            "follow theirs: leave study.continues out, and they train from the start"
+        )
     folder = Path(study.folder).parent / str(study.continues)
     if not folder.is_dir():
         raise ConfigError(f"study.continues must name a study with candidates; there is no folder {folder}")

@@ -136,6 +136,16 @@ def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
     assert settings.recipe.distillation.teacher == settings.teacher.digest
 
 
+def test_what_a_study_may_go_on_with(tmp_path: Path) -> None:
+    below = (f"study.folder={tmp_path}/longer", "study.continues=shorter", "dataset.root=x")
+    with pytest.raises(ConfigError, match=f"there is no folder {tmp_path}/shorter"):
+        build_settings(composed("experiment=tier3/exp_016", *below))
+    (tmp_path / "shorter").mkdir()
+    assert build_settings(composed("experiment=tier3/exp_016", *below)).continues == tmp_path / "shorter"
+    with pytest.raises(ConfigError, match="leave study.continues out"):
+        build_settings(composed("experiment=tier4/exp_029", *below))
+
+
 def test_full_epochs_reach_the_published_budget() -> None:
     short, full = (
         build_settings(composed("training=published", f"training.full={full}")).budget.step_limit(
