@@ -141,14 +141,11 @@ def _check_roundings(spec: GeneratorSpec, recipe: TrainingRecipe) -> None:
         "conditioning=conditional_batchnorm": spec.conditioning == "conditional_batchnorm",
         "normalisation=instance": spec.normalisation == "instance",
         "style_layers": used.style_layers > 0,
-        "skip": used.skip,
         "attention": used.attention != "none",
-        "multi_scale": used.multi_scale,
-        "feature_pyramid": used.feature_pyramid,
     }
     if found := [name for name, present in others.items() if present]:
         raise SpecError(
-            "activation_bits rounds what goes from stage to stage; a circuit rounds more where a generator has "
+            "activation_bits rounds what goes from layer to layer; a circuit rounds more where a generator has "
             f"{', '.join(found)}; leave one of both out"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +17,7 @@ from torch.nn.utils.parametrize import (
 from gan.errors import SpecError
 from gan.generators.generator import Generator
 from gan.generators.layers import LinearOperator, Stage, settle_weight, stage_layers
+from gan.generators.structures import FeaturePyramid, MultiScale, Shortcut
 from gan.training.rounding import binary, fixed_point, integer, ternary
 
 FORMS = ("float", "integer", "binary", "ternary")
@@ -30,8 +32,8 @@ class WeightForm:
     Attributes:
         kind: one of :data:`FORMS`.
         weight_bits: of ``integer``, sign included.
-        activation_bits: fractional bits of latent, class code and every activation, as in a checked circuit; 0 leaves
-            them alone. For generators whose stages stand in a row, with residual blocks at most.
+        activation_bits: fractional bits of latent, class code, every activation and every path beside the stages, as in
+            a checked circuit; 0 leaves them alone. Not for attention and normalisations that depend on class or image.
         sparsity: share of the weights that is zero in the end.
         pruning_at: shares of the budget at which the smallest are dropped, in equal steps up to ``sparsity``.
     """
@@ -106,6 +108,19 @@ class Rounding(nn.Module):
         return fixed_point(x, self._bits)
 
 
+class RoundedPath(nn.Module):
+    """A linear path beside a generator's stages, whose results are rounded to a circuit's fixed point."""
+
+    def __init__(self, path: nn.Module, bits: int) -> None:
+        super().__init__()
+        self.path = path
+        self._bits = bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map, then round."""
+        return fixed_point(self.path(x), self._bits)
+
+
 class RoundedActivation(nn.Module):
     """An activation whose input and output are rounded to a circuit's fixed point."""
 
@@ -140,6 +155,7 @@ def apply_form(generator: Generator, form: WeightForm) -> None:
         generator.entry = Rounding(form.activation_bits)
         for stage in _stages(generator):
             stage.activation = RoundedActivation(stage.activation, form.activation_bits)
+        _replace_paths(generator, lambda path: RoundedPath(path, form.activation_bits))
 
 
 def prune(generator: Generator, sparsity: float) -> None:
@@ -167,7 +183,19 @@ def baked(generator: Generator) -> Generator:
     for stage in _stages(generator):
         if isinstance(stage.activation, RoundedActivation):
             stage.activation = stage.activation.activation
+    _replace_paths(generator, lambda path: path.path if isinstance(path, RoundedPath) else path)
     return generator
+
+
+def _replace_paths(generator: Generator, change: Callable[[nn.Module], nn.Module]) -> None:
+    """Put ``change(path)`` in the place of every linear path that results of stages are added to or read from."""
+    for module in list(generator.modules()):
+        if isinstance(module, Shortcut):
+            module.path = change(module.path)
+        elif isinstance(module, MultiScale | FeaturePyramid):
+            paths = module.heads if isinstance(module, MultiScale) else module.laterals
+            for place, path in enumerate(paths):
+                paths[place] = change(path)
 
 
 def _stages(generator: Generator) -> list[Stage]:

@@ -35,6 +35,9 @@ from zk.benchmark.report.text import count, number, percent, times
 CHANCE = 0.1
 """Accuracy of images that have nothing to do with the class asked for."""
 
+WANTED_ACCURACY, WANTED_SCORE, WANTED_DIVERSITY = 0.6, 6.0, 0.05
+"""The write-up's own criteria of success, beside fewer than 100 operations."""
+
 VIABLE = 0.7
 """What the write-up says a thousand operations are needed for."""
 
@@ -92,6 +95,36 @@ def _operations(found: Results) -> Verdict:
         "the smallest"
     )
     return Verdict(CONFIRMED if by_rule > 0.9 else CORRECTED if by_rule > 0.5 else REFUTED, figures)
+
+
+def _quality(found: Results) -> Verdict:
+    rows = [row for row in found.scored() if row.ops_rule and row.macs]
+    if len(rows) < 5:
+        return NOT_MEASURED
+    accuracies = [row.accuracy for row in rows]
+    by_rule = float(spearmanr([row.ops_rule for row in rows], accuracies).statistic)
+    by_size = float(spearmanr([row.macs for row in rows], accuracies).statistic)
+    figures = (
+        f"rank correlation of accuracy with operations {number(by_rule)}, with multiply-accumulates {number(by_size)}, "
+        f"over {count(len(rows), 'generator')}"
+    )
+    return Verdict(CONFIRMED if by_rule > 0.7 else CORRECTED if by_rule > 0.3 else REFUTED, figures)
+
+
+def _success(found: Results) -> Verdict:
+    rows = _below_a_hundred(found)
+    if not rows:
+        return NOT_MEASURED
+    tests = {
+        f"accuracy above {percent(WANTED_ACCURACY)}": lambda row: (row.accuracy or 0) > WANTED_ACCURACY,
+        f"Inception Score above {number(WANTED_SCORE)}": lambda row: (row.inception_score or 0) > WANTED_SCORE,
+        f"diversity above {number(WANTED_DIVERSITY)}": lambda row: (row.diversity or 0) > WANTED_DIVERSITY,
+    }
+    each = ", ".join(f"{name}: {sum(map(test, rows))}" for name, test in tests.items())
+    all_met = sum(all(test(row) for test in tests.values()) for row in rows)
+    real = f"{number(rows[0].real_inception_score)} for as many real images"
+    figures = f"of {count(len(rows), 'generator')}, {each} ({real}); all of it: {all_met}"
+    return Verdict(REFUTED if all_met else CONFIRMED, figures)
 
 
 def _commonest(rows: Sequence[TierRow]) -> int:
@@ -179,8 +212,10 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement("attempt 3", "binary weights: severe loss of quality", against("binary", "exp_006", loses_severely)),
     Statement("attempt 3", "ternary weights: severe loss of quality", against("ternary", "exp_006", loses_severely)),
     Statement("attempt 4", "MNIST at 28x28 stays under 40 %", stays_at("mnist", 0.40)),
+    Statement("success metrics", "no generator below 100 operations meets them all", _success),
     Statement("limits", "conditional images need about a thousand operations", _thousand),
     Statement("insight 1", "operations are the bottleneck of a circuit", _operations),
+    Statement("limits", "images get better with operations", _quality),
     Statement("all tiers", "the declared numbers of operations", _declared),
 )
 """The write-up's key findings and reasons, in its order."""

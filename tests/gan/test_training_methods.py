@@ -373,7 +373,7 @@ def test_trained_weights_have_few_levels(
     "changes",
     [
         {"normalisation": "instance"},
-        {"mechanisms": Mechanisms(skip=True)},
+        {"mechanisms": Mechanisms(attention="light")},
         {"mechanisms": Mechanisms(style_layers=1)},
         {"conditioning": "conditional_batchnorm", "embed_dim": 0},
     ],
@@ -382,5 +382,5 @@ def test_roundings_that_are_not_the_circuit_s_are_refused(
     changes: dict[str, object], tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
 ) -> None:
     recipe = replace(RECIPE, weight_form=WeightForm(activation_bits=6))
-    with pytest.raises(SpecError, match="activation_bits rounds what goes from stage to stage"):
+    with pytest.raises(SpecError, match="activation_bits rounds what goes from layer to layer"):
         train(replace(tiny_spec, **changes), recipe, tiny_dataset, 1)  # type: ignore[arg-type]

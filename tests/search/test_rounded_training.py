@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from gan.data import ImageDataset, Split
 from gan.generators import Generator
+from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
@@ -35,6 +37,10 @@ SPECS = {
         family="subpixel", latent_dim=8, conditioning="one_hot", widths=(8, 6), activation="relu", image_size=16
     ),
 }  # fmt: skip
+SPECS |= {
+    name: replace(SPECS["one-hot, relu"], mechanisms=Mechanisms(**{name: True}))
+    for name in ("skip", "multi_scale", "feature_pyramid")
+}
 
 
 def trained(spec: GeneratorSpec, bits: int) -> Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def row(id: str, accuracy: float, regime: str = "strong", **changes: Any) -> Tie
         "images_trained": 1000, "classifier_digest": "c", "arithmetic": "circuit", "predicted_prove_seconds": 9.0,
     } | changes  # fmt: skip
     return TierRow(id=id, tier=known[id], regime=regime, outcome="scored", accuracy=accuracy, **values)
+
+
+GROWING = [row(f"exp_00{place}", 0.1 * place, ops_rule=place, macs=place) for place in range(1, 7)]
+
+SHRINKING = [replace(known, ops_rule=20 - (known.ops_rule or 0)) for known in GROWING]
 
 
 def verdict(text: str, *rows: TierRow) -> str:
@@ -121,6 +127,21 @@ def test_attempts_do_not_reach_the_goal_of_the_tiers() -> None:
             "skip connections cost operations without a gain",
             [row("writeup_012", 0.6, arithmetic="float"), row("exp_006", 0.5)],
             OPEN,
+        ),
+        ("no generator below 100 operations meets them all", [], OPEN),
+        ("no generator below 100 operations meets them all", [row("exp_016", 0.9, inception_score=5.9)], CONFIRMED),
+        ("no generator below 100 operations meets them all", [row("exp_016", 0.9, inception_score=6.1)], REFUTED),
+        (
+            "no generator below 100 operations meets them all",
+            [row("exp_016", 0.9, inception_score=6.1, ops_rule=100), row("exp_006", 0.5, inception_score=6.1)],
+            CONFIRMED,
+        ),
+        ("images get better with operations", [row("exp_016", 0.9)], OPEN),
+        ("images get better with operations", GROWING, CONFIRMED),
+        (
+            "images get better with operations",
+            SHRINKING,
+            REFUTED,
         ),
         ("binary weights: severe loss of quality", [row("binary", 0.6)], OPEN),
         ("binary weights: severe loss of quality", [row("binary", 0.35), row("exp_006", 0.78)], CONFIRMED),
