@@ -211,7 +211,22 @@ def test_the_command_reads_the_studies(tmp_path: Path, capsys: pytest.CaptureFix
     record = {"outcome": "scored", "reason": "", "metrics": metrics, "facts": {}, "folder": "x", "spec": {}}
     found.set_user_attr(RECORD, json.dumps(record))
     study.tell(found, [0.51, 3.0, 0.3])
-    assert main(["report", "--storage", storage, "--out", str(tmp_path / "tiers")]) == 0
+    assert (
+        main(
+            [
+                "report",
+                "--storage",
+                storage,
+                "--out",
+                str(tmp_path / "tiers"),
+                "--ladder",
+                str(tmp_path),
+                "--results",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     assert capsys.readouterr().out.split() == [str(tmp_path / "tiers.md"), str(tmp_path / "tiers.json")]
     rows = json.loads((tmp_path / "tiers.json").read_text())
     assert all(name in row for row in rows for name in REQUIRED)
