@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import spearmanr
@@ -115,7 +115,7 @@ def _success(found: Results) -> Verdict:
     rows = _below_a_hundred(found)
     if not rows:
         return NOT_MEASURED
-    tests = {
+    tests: dict[str, Callable[[TierRow], bool]] = {
         f"accuracy above {percent(WANTED_ACCURACY)}": lambda row: (row.accuracy or 0) > WANTED_ACCURACY,
         f"Inception Score above {number(WANTED_SCORE)}": lambda row: (row.inception_score or 0) > WANTED_SCORE,
         f"diversity above {number(WANTED_DIVERSITY)}": lambda row: (row.diversity or 0) > WANTED_DIVERSITY,
