@@ -102,8 +102,7 @@ def _overview(rows: Sequence[TierRow]) -> list[str]:
             text += f" ({listed(counts)})"
         if done:
             images = [row.images_trained or 0 for row in done]
-            hours = sum(row.train_seconds or 0.0 for row in done) / 3600
-            text += f"; {number(min(images))} to {number(max(images))} images each, {number(hours)} hours of training"
+            text += f"; {number(min(images))} to {number(max(images))} images each"
         lines.append(f"{text}.")
     lines += _computed_on([row for row in rows if row.scored])
     return [*lines, ""]
