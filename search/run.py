@@ -198,8 +198,8 @@ def _continued(study: DictConfig, recipe: TrainingRecipe) -> Path | None:
         return None
     if recipe.follows_the_budget:
         raise ConfigError(
-            "study.continues needs a training whose steps do not depend on its budget; progressive training and "
-            "pruning follow theirs: leave study.continues out, and they train from the start"
+            "study.continues needs a training whose steps do not depend on its budget; progressive training, pruning "
+            "and falling learning rates follow theirs: leave study.continues out, and they train from the start"
         )
     folder = Path(study.folder).parent / str(study.continues)
     if not folder.is_dir():

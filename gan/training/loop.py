@@ -156,9 +156,13 @@ class _Run:
         return self._result(TrainingOutcome.COMPLETED, "the budget ended")
 
     def _keep_to_schedule(self, step_limit: int | None) -> None:
-        """Set the resolution, and drop weights, as the spent share of the budget asks for."""
-        state, form = self._state, self._recipe.weight_form
+        """Set learning rates and resolution, and drop weights, as the spent share of the budget asks for."""
+        state, form, recipe = self._state, self._recipe.weight_form, self._recipe
         share = self._share(step_limit)
+        if recipe.decay_from < 1:
+            factor = recipe.decay_at(share)
+            _set_rate(state.generator_optimizer, factor * recipe.generator_learning_rate)
+            _set_rate(state.discriminator_optimizer, factor * recipe.discriminator_learning_rate)
         if self._recipe.progressive is not None:
             for module in (state.generator, state.average):
                 assert isinstance(module, Growing)
@@ -235,6 +239,12 @@ class _Run:
             resumed_from_step=self._first_step,
             message=message,
         )
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every parameter."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _is_finite(value: float) -> bool:

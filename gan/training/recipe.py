@@ -25,6 +25,7 @@ _LATER_FIELDS = (
     "distillation",
     "progressive",
     "mode_seeking_weight",
+    "decay_from",
 )
 
 
@@ -57,6 +58,7 @@ class TrainingRecipe:
         progressive: sizes that training goes through; None trains at the full one.
         mode_seeking_weight: of the generator's penalty on images that hardly depend on their latents
             (:func:`gan.losses.mode_seeking_loss`); every class is then drawn twice in a batch.
+        decay_from: share of the budget from which both learning rates fall, linearly, to zero at its end; 1 keeps them.
     """
 
     loss: str = "hinge"
@@ -81,6 +83,7 @@ class TrainingRecipe:
     distillation: Distillation | None = None
     progressive: Progressive | None = None
     mode_seeking_weight: float = 0.0
+    decay_from: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -105,6 +108,8 @@ class TrainingRecipe:
                 "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class "
                 f"head; got {self.auxiliary_weight} with discriminator={self.discriminator}"
             )
+        if not 0 <= self.decay_from <= 1:
+            raise SpecError(f"decay_from must be a share of the budget, in [0, 1]; got {self.decay_from}")
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
         for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):
@@ -127,7 +132,11 @@ class TrainingRecipe:
     @property
     def follows_the_budget(self) -> bool:
         """Whether what a step does depends on the share of the budget that is spent."""
-        return self.progressive is not None or self.weight_form.sparsity > 0
+        return self.progressive is not None or self.weight_form.sparsity > 0 or self.decay_from < 1
+
+    def decay_at(self, share: float) -> float:
+        """Factor of the learning rates once ``share`` of the budget is spent."""
+        return 1.0 if share <= self.decay_from else (1.0 - share) / (1.0 - self.decay_from)
 
     @property
     def form(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from gan.training import (
 from gan.training.distillation import feature_maps, published_divergence
 from gan.training.progressive import Growing, Resolution
 from gan.training.rounding import binary, fixed_point, integer, ternary
-from gan.training.state import build_state
+from gan.training.state import TrainingState, build_state
 from gan.training.step import drawn_labels, train_step
 from gan.training.variational import divergence, drawn_latent, reconstruction
 from gan.training.weight_forms import apply_form, baked, prune
@@ -48,6 +48,7 @@ METHODS: dict[str, Callable[[], TrainingRecipe]] = {
     "pruning": lambda: replace(RECIPE, weight_form=WeightForm(sparsity=0.5, pruning_at=(0.3, 0.6))),
     "growing": lambda: replace(RECIPE, progressive=Progressive(sizes=(8, 16))),
     "mode seeking": lambda: replace(RECIPE, mode_seeking_weight=0.5),
+    "falling rates": lambda: replace(RECIPE, decay_from=0.5),
     "distillation": lambda: replace(
         RECIPE, distillation=Distillation(feature_weight=0.5, judge_weight=0.5, kl_weight=0.5)
     ),
@@ -239,6 +240,7 @@ def test_a_student_comes_near_its_teacher(tiny_spec: GeneratorSpec, tiny_dataset
         ({"method": "vae", "dual_discriminator": True}, "has no discriminator"),
         ({"method": "vae", "mode_seeking_weight": 0.1}, "mode_seeking_weight"),
         ({"mode_seeking_weight": -0.1}, "mode_seeking_weight must be finite"),
+        ({"decay_from": 1.1}, "decay_from must be a share"),
         ({"method": "vae_gan", "progressive": Progressive(sizes=(8, 16))}, "progressive training needs method=gan"),
     ],
 )
@@ -329,6 +331,22 @@ def test_mode_seeking_spreads_the_images(tiny_spec: GeneratorSpec, tiny_dataset:
         return float(images.detach().std(0).mean())
 
     assert spread(30.0) > 1.2 * spread(0.0)
+
+
+def test_learning_rates_fall_to_zero(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        optimizers = (state.generator_optimizer, state.discriminator_optimizer)
+        seen.append(tuple(optimizer.param_groups[0]["lr"] for optimizer in optimizers))
+        return train_step(state, recipe, bf16=bf16)
+
+    monkeypatch.setattr("gan.training.loop.train_step", step)
+    train(tiny_spec, replace(RECIPE, decay_from=0.5, discriminator_learning_rate=1e-3), tiny_dataset, 8)
+    assert [rate for rate, _ in seen] == pytest.approx([2e-4] * 5 + [1.5e-4, 1e-4, 0.5e-4])
+    assert [rate for _, rate in seen] == pytest.approx([1e-3] * 5 + [7.5e-4, 5e-4, 2.5e-4])
 
 
 def test_paired_batches_have_every_class_twice(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
