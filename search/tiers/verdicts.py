@@ -68,7 +68,7 @@ def _ceiling(found: Results) -> Verdict:
     above = [row for row in rows if (row.accuracy or 0) > CEILING + EQUAL_POINTS]
     best = rows[0]
     figures = (
-        f"{count(len(above), 'generator')} of {len(rows)} below 100 operations are above it, the best at "
+        f"{len(above)} of {count(len(rows), 'generator')} below 100 operations above it, the best at "
         f"{percent(best.accuracy)} with {best.ops_rule} ({best.id})"
     )
     return Verdict(REFUTED if above else CONFIRMED, figures)
