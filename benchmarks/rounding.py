@@ -19,10 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
+from hydra import initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import open_dict
 
 from evaluation import evaluate_sampler
 from gan.data import ImageDataset
@@ -30,19 +28,18 @@ from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
-from search.circuit import circuit_inputs, export_generator
+from search.circuit_forms import simulator_of
 from search.files import write_text
 from search.objective import sampler_for
-from search.planned import circuit_scores
+from search.planned import CircuitPlanning, circuit_scores, plan_generator
 from search.run import CONFIG_FOLDER, build_settings
 from search.session import Judges, train_judges
 from search.settings import SessionSettings
+from search.several import composed
 from search.tiers.arithmetic import AFTER, DURING, read_roundings, rounding_section
 from zk.benchmark.report.text import percent
-from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
-from zk.checked.planner import plan_checked
-from zk.checked.simulate import CheckedSimulator
+from zk.checked.plan import CheckedPlan
 from zk.plan import PlanGoal
 
 BITS = (4, 5, 6, 7, 8, 9, 10)
@@ -89,22 +86,16 @@ class Bench:
     def circuit_row(self, kind: str, bits: int, weights: Generator, beside: torch.nn.Module) -> dict[str, float | str]:
         """Score the circuit of ``weights`` at ``bits``; distances are from the images of ``beside``."""
         work = self.folder / f"{kind.split()[0]}-{bits}"
-        exported = export_generator(weights, self.spec, work / "network.onnx")
-        drawn = [circuit_inputs(self.spec, seed=1, index=place, label=place % 10) for place in range(32)]
-        plan = plan_checked(
-            exported.path,
-            [torch.cat(column) for column in zip(*drawn, strict=True)],
-            work,
+        planning = CircuitPlanning(
             goal=PlanGoal(memory_bytes=self.settings.proving.budget.memory_bytes, mean_abs_error=math.inf),
-            base=CheckedOptions(private_inputs=("latent",)),
+            options=CheckedOptions(private_inputs=("latent",)),
             budget=self.settings.evaluation.circuit_budget,
-            least_bits=bits,
-            pinned=True,
+            bits=bits,
         )
-        best = min(plan.candidates, key=lambda found: found.predicted_prove_seconds)
-        circuit = CheckedSimulator(
-            build_checked(exported.path, best.options, work, budget=self.settings.evaluation.circuit_budget)
-        )
+        plan = plan_generator(self.spec, weights, work, planning)
+        assert isinstance(plan, CheckedPlan)
+        assert plan.best is not None, f"no circuit of {bits} bits is predicted within the budget of a proof"
+        best, circuit = plan.best, simulator_of(plan, work, planning.budget)
         found = circuit_scores(
             self.spec,
             beside,  # type: ignore[arg-type]  # any module that gives images
@@ -164,10 +155,7 @@ def rounded(generator: Generator, bits: int) -> Generator:
 def open_bench(folder: Path, images: int, overrides: list[str]) -> Bench:
     """Compose the configuration and load data, classifier and judge."""
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-        config = compose("config", overrides=overrides, return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    with open_dict(config):
-        del config["hydra"]
+        config = composed(overrides, folder)
     settings, dataset = build_settings(config), instantiate(config.dataset)
     spec = settings.space.suggest_spec(_First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     return Bench(settings, dataset, train_judges(settings, dataset), spec, images, folder)

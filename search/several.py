@@ -41,7 +41,7 @@ def run_each(
     for place, name in enumerate(names, 1):
         say(f"== {place} of {len(names)}: {name}")
         try:
-            problem = run(_composed(name, kept, output))
+            problem = run(composed([*kept, f"{EXPERIMENT}{name}"], output / name.replace("/", "-")))
         except Exception as error:  # one experiment's defect must not take the others with it
             traceback.print_exc()
             problem = f"{type(error).__name__}: {error}"
@@ -51,11 +51,14 @@ def run_each(
     return failed
 
 
-def _composed(name: str, overrides: Sequence[str], output: Path) -> DictConfig:
-    """The configuration of one experiment, and Hydra's own for it."""
-    config = compose("config", overrides=[*overrides, f"{EXPERIMENT}{name}"], return_hydra_config=True)
+def composed(overrides: Sequence[str], output: Path) -> DictConfig:
+    """Compose the configuration of one experiment, and give Hydra its own part; ``output`` is the session's folder.
+
+    Hydra must have been told where the configurations are.
+    """
+    config = compose("config", overrides=list(overrides), return_hydra_config=True)
     with open_dict(config):
-        config.hydra.runtime.output_dir = str(output / name.replace("/", "-"))
+        config.hydra.runtime.output_dir = str(output)
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]

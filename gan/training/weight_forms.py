@@ -108,30 +108,20 @@ class Rounding(nn.Module):
         return fixed_point(x, self._bits)
 
 
-class RoundedPath(nn.Module):
-    """A linear path beside a generator's stages, whose results are rounded to a circuit's fixed point."""
+class Rounded(nn.Module):
+    """An activation, or a path beside the stages, whose input and output are rounded to a circuit's fixed point.
 
-    def __init__(self, path: nn.Module, bits: int) -> None:
+    A path reads what a stage has rounded already, which a second rounding leaves as it is.
+    """
+
+    def __init__(self, inner: nn.Module, bits: int) -> None:
         super().__init__()
-        self.path = path
+        self.inner = inner
         self._bits = bits
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map, then round."""
-        return fixed_point(self.path(x), self._bits)
-
-
-class RoundedActivation(nn.Module):
-    """An activation whose input and output are rounded to a circuit's fixed point."""
-
-    def __init__(self, activation: nn.Module, bits: int) -> None:
-        super().__init__()
-        self.activation = activation
-        self._bits = bits
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Round, activate, round."""
-        return fixed_point(self.activation(fixed_point(x, self._bits)), self._bits)
+        """Round, apply, round."""
+        return fixed_point(self.inner(fixed_point(x, self._bits)), self._bits)
 
 
 def apply_form(generator: Generator, form: WeightForm) -> None:
@@ -153,9 +143,7 @@ def apply_form(generator: Generator, form: WeightForm) -> None:
             register_parametrization(layer, "weight", _Mask(layer.weight))
     if form.activation_bits:
         generator.entry = Rounding(form.activation_bits)
-        for stage in _stages(generator):
-            stage.activation = RoundedActivation(stage.activation, form.activation_bits)
-        _replace_paths(generator, lambda path: RoundedPath(path, form.activation_bits))
+        _replace_rounded(generator, lambda part: Rounded(part, form.activation_bits))
 
 
 def prune(generator: Generator, sparsity: float) -> None:
@@ -180,26 +168,21 @@ def baked(generator: Generator) -> Generator:
         if is_parametrized(layer, "weight") and any(isinstance(step, _Form | _Mask) for step in _steps(layer)):
             settle_weight(layer)
     generator.entry = nn.Identity()
-    for stage in _stages(generator):
-        if isinstance(stage.activation, RoundedActivation):
-            stage.activation = stage.activation.activation
-    _replace_paths(generator, lambda path: path.path if isinstance(path, RoundedPath) else path)
+    _replace_rounded(generator, lambda part: part.inner if isinstance(part, Rounded) else part)
     return generator
 
 
-def _replace_paths(generator: Generator, change: Callable[[nn.Module], nn.Module]) -> None:
-    """Put ``change(path)`` in the place of every linear path that results of stages are added to or read from."""
+def _replace_rounded(generator: Generator, change: Callable[[nn.Module], nn.Module]) -> None:
+    """Put ``change(part)`` in the place of every activation, and of every linear path beside the stages."""
     for module in list(generator.modules()):
-        if isinstance(module, Shortcut):
+        if isinstance(module, Stage):
+            module.activation = change(module.activation)
+        elif isinstance(module, Shortcut):
             module.path = change(module.path)
         elif isinstance(module, MultiScale | FeaturePyramid):
             paths = module.heads if isinstance(module, MultiScale) else module.laterals
             for place, path in enumerate(paths):
                 paths[place] = change(path)
-
-
-def _stages(generator: Generator) -> list[Stage]:
-    return [module for module in generator.modules() if isinstance(module, Stage)]
 
 
 def _steps(layer: LinearOperator) -> ParametrizationList:

@@ -73,7 +73,12 @@ def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:
             for row in order
         ),
     )  # fmt: skip
-    lines += ["Seconds, memory and bytes of a row that was not proved are predictions.", "", *rows_follow(rows)]
+    lines += [
+        "Seconds, memory and bytes of a predicted row are predictions. What is only verified was accepted by EZKL, and",
+        "counts as run but not as proved: its wiring audit does not pass.",
+        "",
+        *rows_follow(rows),
+    ]
     verdicts = [(limit, range_verdict(limit, rows)) for limit in RANGES]
     return lines + table(
         ("operations", "published", "verdict", "by"),
@@ -145,8 +150,9 @@ def compiled_section(rows: tuple[LayerRow, ...]) -> list[str]:
     columns = COMPILED.constraints / 2**COMPILED.logrows
     return [
         f"A model of {COMPILED.operations} operations was compiled. The only configuration with that number is "
-        f"exp_006, which has {operations(COMPILED_RUNG)} by the published rule. {number(COMPILED.constraints)} "
-        f"constraints in 2^{COMPILED.logrows} rows would be {number(columns)} columns full of them.",
+        f"exp_006; its rung, with the class as a one-hot row, has {operations(COMPILED_RUNG)} by the published rule. "
+        f"{number(COMPILED.constraints)} constraints in 2^{COMPILED.logrows} rows would be {number(columns)} columns "
+        "full of them.",
         "",
         *table(
             ("model", "outcome", "rows", "2^k", "compile s", "proof bytes"),

@@ -28,15 +28,19 @@ from search.tiers.deciders import (
     tier_range,
     unequal,
 )
-from search.tiers.published import CEILING, published_experiments
+from search.tiers.published import (
+    BUDGET_OPERATIONS,
+    CEILING,
+    WANTED_ACCURACY,
+    WANTED_DIVERSITY,
+    WANTED_SCORE,
+    published_experiments,
+)
 from search.tiers.row import TierRow
 from zk.benchmark.report.text import count, number, percent, times
 
 CHANCE = 0.1
 """Accuracy of images that have nothing to do with the class asked for."""
-
-WANTED_ACCURACY, WANTED_SCORE, WANTED_DIVERSITY = 0.6, 6.0, 0.05
-"""The write-up's own criteria of success, beside fewer than 100 operations."""
 
 VIABLE = 0.7
 """What the write-up says a thousand operations are needed for."""
@@ -58,7 +62,7 @@ class Statement:
 
 
 def _below_a_hundred(found: Results) -> list[TierRow]:
-    return [row for row in found.scored() if row.ops_rule is not None and row.ops_rule < 100]
+    return [row for row in found.scored() if row.ops_rule is not None and row.ops_rule < BUDGET_OPERATIONS]
 
 
 def _ceiling(found: Results) -> Verdict:
@@ -155,7 +159,7 @@ def _blobs(found: Results) -> Verdict:
     )
     if (row.accuracy or 0) <= CHANCE + EQUAL_POINTS:
         return Verdict(CONFIRMED, figures)
-    return Verdict(REFUTED if (row.diversity or 0) > 0.05 else CORRECTED, figures)
+    return Verdict(REFUTED if (row.diversity or 0) > WANTED_DIVERSITY else CORRECTED, figures)
 
 
 def _both_worlds(found: Results) -> Verdict:

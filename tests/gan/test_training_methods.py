@@ -10,7 +10,7 @@ import torch
 from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
-from gan.generators.layers import LINEAR_OPERATORS, Stage
+from gan.generators.layers import stage_layers
 from gan.mechanisms import Mechanisms
 from gan.sampling import one_hot_rows
 from gan.spec import GeneratorSpec
@@ -70,13 +70,7 @@ def train(
 
 
 def weights_of(generator: Generator) -> list[torch.Tensor]:
-    return [
-        layer.weight.detach()
-        for stage in generator.modules()
-        if isinstance(stage, Stage)
-        for layer in stage.operator.modules()
-        if isinstance(layer, LINEAR_OPERATORS)
-    ]
+    return [layer.weight.detach() for layer in stage_layers(generator)]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -372,13 +366,7 @@ def test_trained_weights_have_few_levels(
 ) -> None:
     recipe = replace(RECIPE, ema_decay=0.0, weight_form=WeightForm(kind=kind, weight_bits=3))
     generator = train(tiny_spec, recipe, tiny_dataset, 3).generator
-    layers = [
-        layer
-        for stage in generator.modules()
-        if isinstance(stage, Stage)
-        for layer in stage.operator.modules()
-        if isinstance(layer, LINEAR_OPERATORS)
-    ]
+    layers = stage_layers(generator)
     inner = layers if kind == "integer" else layers[1:-1]
     assert inner
     for layer in inner:

@@ -138,11 +138,7 @@ def test_attempts_do_not_reach_the_goal_of_the_tiers() -> None:
         ),
         ("images get better with operations", [row("exp_016", 0.9)], OPEN),
         ("images get better with operations", GROWING, CONFIRMED),
-        (
-            "images get better with operations",
-            SHRINKING,
-            REFUTED,
-        ),
+        ("images get better with operations", SHRINKING, REFUTED),
         ("binary weights: severe loss of quality", [row("binary", 0.6)], OPEN),
         ("binary weights: severe loss of quality", [row("binary", 0.35), row("exp_006", 0.78)], CONFIRMED),
         ("binary weights: severe loss of quality", [row("binary", 0.7), row("exp_006", 0.78)], CORRECTED),
@@ -211,22 +207,9 @@ def test_the_command_reads_the_studies(tmp_path: Path, capsys: pytest.CaptureFix
     record = {"outcome": "scored", "reason": "", "metrics": metrics, "facts": {}, "folder": "x", "spec": {}}
     found.set_user_attr(RECORD, json.dumps(record))
     study.tell(found, [0.51, 3.0, 0.3])
-    assert (
-        main(
-            [
-                "report",
-                "--storage",
-                storage,
-                "--out",
-                str(tmp_path / "tiers"),
-                "--ladder",
-                str(tmp_path),
-                "--results",
-                str(tmp_path),
-            ]
-        )
-        == 0
-    )
+    folders = {"--out": tmp_path / "tiers", "--ladder": tmp_path, "--results": tmp_path}
+    given = ["--storage", storage, *(str(part) for pair in folders.items() for part in pair)]
+    assert main(["report", *given]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "tiers.md"), str(tmp_path / "tiers.json")]
     rows = json.loads((tmp_path / "tiers.json").read_text())
     assert all(name in row for row in rows for name in REQUIRED)
