@@ -1,34 +1,38 @@
-"""The loop of a study: ask, evaluate, tell, until enough candidates are scored."""
+"""The loop of a study: ask, evaluate, compare at the rungs, tell, until enough candidates are trained."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import optuna
-from optuna import TrialPruned
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import Trial, TrialState
 
 from gan.errors import SpecError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
-from search.objective import CandidateEvaluator
+from search.halving import Halving, Verdict, promotable, verdict
 from search.objectives import Objective, objective_values
 from search.record import TrialOutcome, TrialRecord
+from search.rungs import copy_rungs, file_rung, minimised, passed_rungs, references, scores_at
+from search.runner import Ended, Runner, Segment
 from search.space import SearchSpace
 from search.study import (
-    RECORD,
-    REPEATS,
+    CANDIDATE,
+    RESUMES,
     close_interrupted,
-    ended_as_recorded,
     ended_trials,
     file_record,
-    scored_trials,
-    stored_record,
+    tell_outcome,
+    tell_state,
+    trained_trials,
 )
+from search.twins import earlier_trials, open_twin, repeat_outcome, taken_up, trial_of, twin_of
+
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +46,13 @@ class StudyPlan:
         objectives: what is optimised, in order.
         image_size: side of the images.
         num_classes: classes of the dataset.
-        scored: number of scored trials to end with, those of earlier sessions included.
+        trained: number of candidates to end with that were trained: to the end and scored, or to a rung and stopped;
+            those of earlier sessions included.
         candidates: most candidates to draw in all; infeasible ones cost no training but are counted here.
         seed: seed of every candidate's training.
         folder: where candidates keep their files.
+        halving: the rules at the rungs; unused without rungs.
+        rungs: training images of each rung, ascending; none trains every candidate to the end.
     """
 
     space: SearchSpace
@@ -54,10 +61,12 @@ class StudyPlan:
     objectives: Sequence[Objective]
     image_size: int
     num_classes: int
-    scored: int
+    trained: int
     candidates: int
     seed: int
     folder: Path
+    halving: Halving = field(default_factory=Halving)
+    rungs: tuple[int, ...] = ()
 
 
 class Observer(Protocol):
@@ -66,6 +75,9 @@ class Observer(Protocol):
     def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
         """Hear of a trial and return the callbacks of its training."""
 
+    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
+        """Hear what a trial scored at a rung and what follows."""
+
     def trial_ended(self, number: int, record: TrialRecord) -> None:
         """Hear how it ended."""
 
@@ -73,93 +85,176 @@ class Observer(Protocol):
         """Hear of a draw that is no legal spec."""
 
     def trial_repeated(self, number: int, original: int) -> None:
-        """Hear of a draw that equals an earlier, scored one; its values are told again and nothing is trained."""
+        """Hear of a draw that equals an earlier one; what that one gave is told again and nothing is trained."""
 
 
-class CandidateFailed(Exception):
-    """A candidate's training diverged or its images could not be scored; the trial ends as failed."""
-
-
-def run_study(study: optuna.Study, plan: StudyPlan, evaluate: CandidateEvaluator, observer: Observer) -> None:
+def run_study(study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer) -> None:
     """Work through ``plan``. May be called again after any interruption: finished trials are kept, open ones redone.
 
-    An error that is no outcome of a candidate ends its trial as failed and is raised.
+    An error that is no outcome of a candidate ends the open trials as interrupted and is raised.
     """
     close_interrupted(study, plan.objectives)
-    if _finished(study, plan):
-        return
-
-    def objective(trial: Trial) -> list[float]:
-        return _one_trial(study, trial, plan, evaluate, observer)
-
-    def stop_when_finished(study: optuna.Study, _: FrozenTrial) -> None:
-        if _finished(study, plan):
-            study.stop()
-
-    study.optimize(objective, callbacks=[stop_when_finished], catch=(CandidateFailed,))
-
-
-def _finished(study: optuna.Study, plan: StudyPlan) -> bool:
-    return len(scored_trials(study)) >= plan.scored or len(ended_trials(study)) >= plan.candidates
-
-
-def _one_trial(
-    study: optuna.Study, trial: Trial, plan: StudyPlan, evaluate: CandidateEvaluator, observer: Observer
-) -> list[float]:
+    work = _Work(study, plan, runner, observer)
     try:
-        candidate = _draw(trial, plan)
-    except SpecError as error:
-        trial.set_user_attr("illegal", str(error))
-        observer.trial_rejected(trial.number, str(error))
-        raise TrialPruned(str(error)) from error
-    trial.set_user_attr("candidate_digest", candidate.digest)
-    if (original := _twin(study, candidate)) is not None:
-        return _repeat(trial, original, plan, observer)
-    started = time.monotonic()
-    hooks = observer.trial_started(trial.number, candidate)
-    record = evaluate(candidate, plan.folder / candidate.digest[:16], hooks)
-    record.metrics["trial_seconds"] = time.monotonic() - started
-    file_record(trial, record)
-    observer.trial_ended(trial.number, record)
-    if record.outcome is TrialOutcome.INFEASIBLE:
-        raise TrialPruned(record.reason)
-    if record.outcome is not TrialOutcome.SCORED:
-        raise CandidateFailed(record.reason)
-    return objective_values(plan.objectives, record.metrics)
+        work.to_end()
+    except BaseException:
+        work.abandon()
+        raise
 
 
-def _draw(trial: Trial, plan: StudyPlan) -> Candidate:
-    spec = plan.space.suggest_spec(trial, num_classes=plan.num_classes, image_size=plan.image_size)
-    return Candidate(spec, plan.space.suggest_recipe(trial, plan.recipe), plan.budget, plan.seed)
+@dataclass
+class _Open:
+    """A trial in work: ``seconds`` is the wall clock of its segments, ``record`` the last of them."""
+
+    trial: Trial
+    candidate: Candidate
+    hooks: TrainingHooks
+    passed: dict[int, tuple[float, ...]]
+    started: float = 0.0
+    seconds: float = 0.0
 
 
-def _twin(study: optuna.Study, candidate: Candidate) -> FrozenTrial | None:
-    """Return the oldest trial that evaluated ``candidate`` to its end, preferably one that Optuna ended likewise."""
-    same = [
-        trial
-        for trial in ended_trials(study)
-        if trial.user_attrs.get("candidate_digest") == candidate.digest and RECORD in trial.user_attrs
-    ]
-    return next((trial for trial in same if ended_as_recorded(trial)), same[0] if same else None)
+class _Work:
+    """One session of a study."""
 
+    def __init__(self, study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer) -> None:
+        self._study, self._plan, self._runner, self._observer = study, plan, runner, observer
+        self._reference = references(plan.objectives)
+        self._open: dict[int, _Open] = {}
+        self._twins: dict[int, list[tuple[Trial, Candidate]]] = {}  # draws that wait for the end of an equal trial
+        self._exhausted = False
 
-def _repeat(trial: Trial, original: FrozenTrial, plan: StudyPlan, observer: Observer) -> list[float]:
-    """End ``trial`` as the record of its twin says, constraints included, without evaluating it again.
+    def to_end(self) -> None:
+        while True:
+            self._settle_twins()
+            while self._runner.has_room() and self._wants_more():
+                self._start()
+            if not self._open and not self._twins:
+                return
+            if not self._open:  # twins in another driver's hands
+                time.sleep(_POLL_SECONDS)
+            for ended in self._runner.wait():
+                self._collect(ended)
 
-    A twin that was interrupted after its record had been filed does not count, so ``trial`` stands for it.
-    """
-    record = stored_record(original)
-    if record is None:
-        raise AssertionError("a twin has a record")
-    for name, value in original.constraints.items():
-        trial.set_constraint(name, value)
-    trial.set_user_attr(RECORD, original.user_attrs[RECORD])
-    if ended_as_recorded(original):
-        trial.set_user_attr(REPEATS, original.number)
-    observer.trial_repeated(trial.number, original.number)
-    outcome = TrialOutcome(record["outcome"])
-    if outcome is TrialOutcome.INFEASIBLE:
-        raise TrialPruned(f"repeats trial {original.number}")
-    if outcome is not TrialOutcome.SCORED:
-        raise CandidateFailed(f"repeats trial {original.number}")
-    return objective_values(plan.objectives, record["metrics"])
+    def abandon(self) -> None:
+        """End what is open as interrupted, so that the next session takes it up; an error on the way is not raised."""
+        waiting = [trial.number for twins in self._twins.values() for trial, _ in twins]
+        for number in (*self._open, *waiting):
+            try:
+                tell_state(self._study, number, TrialState.FAIL)
+            except Exception:  # the next session closes what this one cannot
+                return
+
+    def _wants_more(self) -> bool:
+        if self._exhausted:
+            return False
+        running = len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        enough = len(trained_trials(self._study)) + running >= self._plan.trained
+        return not enough and len(ended_trials(self._study)) + running < self._plan.candidates
+
+    def _start(self) -> None:
+        """Take up the best stopped trial that is among the best by now, or else draw a candidate."""
+        self._take_up_stopped()
+        trial = self._study.ask()
+        try:
+            candidate = self._draw(trial)
+        except SpecError as error:
+            trial.set_user_attr("illegal", str(error))
+            self._observer.trial_rejected(trial.number, str(error))
+            self._told(tell_state(self._study, trial.number, TrialState.PRUNED))
+            return
+        trial.set_user_attr(CANDIDATE, candidate.digest)
+        self._take(trial, candidate)
+
+    def _take(self, trial: Trial, candidate: Candidate) -> None:
+        """Train ``candidate``, unless an equal one has ended or is in work here or with another driver."""
+        if trial.user_attrs.get(RESUMES) is None and (original := twin_of(self._study, candidate)) is not None:
+            self._repeat(trial, original.number)
+        elif (other := open_twin(self._study, candidate, trial.number)) is not None:
+            self._twins.setdefault(other, []).append((trial, candidate))
+        else:
+            for earlier in earlier_trials(self._study, candidate, trial.number):
+                copy_rungs(trial, earlier)
+            self._begin(trial, candidate)
+
+    def _take_up_stopped(self) -> None:
+        """Queue the best of the stopped trials that others, who turned out worse, have made room for."""
+        for images in reversed(self._plan.rungs):
+            scores = scores_at(self._study, images)
+            stopped = [index for index, score in enumerate(scores) if score.stopped]
+            values = [score.values for score in scores]
+            for index in promotable(values, stopped, self._reference, self._plan.halving) if stopped else ():
+                original = trial_of(self._study, scores[index].number)
+                if not taken_up(self._study, original.number):
+                    self._study.enqueue_trial(original.params, user_attrs={RESUMES: original.number})
+                    return
+
+    def _draw(self, trial: Trial) -> Candidate:
+        plan = self._plan
+        spec = plan.space.suggest_spec(trial, num_classes=plan.num_classes, image_size=plan.image_size)
+        return Candidate(spec, plan.space.suggest_recipe(trial, plan.recipe), plan.budget, plan.seed)
+
+    def _begin(self, trial: Trial, candidate: Candidate) -> None:
+        hooks = self._observer.trial_started(trial.number, candidate)
+        passed = passed_rungs(trial_of(self._study, trial.number))
+        self._open[trial.number] = _Open(trial, candidate, hooks, passed)
+        self._submit(trial.number)
+
+    def _submit(self, number: int) -> None:
+        work = self._open[number]
+        work.started = time.monotonic()
+        images = next((images for images in self._plan.rungs if images not in work.passed), None)
+        folder = self._plan.folder / work.candidate.digest[:16]
+        self._runner.submit(Segment(number, work.candidate, folder, images), work.hooks)
+
+    def _collect(self, ended: Ended) -> None:
+        number, images, record = ended.segment.number, ended.segment.until_images, ended.record
+        work = self._open[number]
+        work.seconds += time.monotonic() - work.started
+        record.metrics["trial_seconds"] = work.seconds
+        if images is not None and record.outcome is TrialOutcome.SCORED:
+            found = self._compare(work, images, record)
+            if found.goes_on:
+                self._submit(number)
+                return
+            record = replace(record, outcome=TrialOutcome.STOPPED, reason=found.reason)
+        self._end(number, record)
+
+    def _compare(self, work: _Open, images: int, record: TrialRecord) -> Verdict:
+        """Compare ``work`` with the others at a rung, and keep what it scored there."""
+        values = minimised(self._plan.objectives, objective_values(self._plan.objectives, record.metrics))
+        others = [score for score in scores_at(self._study, images) if score.digest != work.candidate.digest]
+        peers = [score.values for score in others]
+        found = verdict(values, peers, self._reference, self._plan.halving, images=images)
+        file_rung(work.trial, images, values, record.metrics)
+        work.passed[images] = values
+        self._observer.trial_compared(work.trial.number, images, record, found.reason)
+        return found
+
+    def _end(self, number: int, record: TrialRecord) -> None:
+        work = self._open.pop(number)
+        resumes = work.trial.user_attrs.get(RESUMES)
+        if resumes is None and (original := twin_of(self._study, record.candidate)) is not None:
+            self._repeat(work.trial, original.number)  # another driver was as quick
+            return
+        file_record(work.trial, record)
+        self._observer.trial_ended(number, record)
+        self._told(tell_outcome(self._study, number, record.outcome, self._plan.objectives, record.metrics))
+
+    def _settle_twins(self) -> None:
+        """End the draws whose twin has ended; of a twin that was interrupted, the first takes its place."""
+        for original in [number for number in self._twins if number not in self._open]:
+            if not trial_of(self._study, original).state.is_finished():
+                continue
+            waiting = self._twins.pop(original)
+            for trial, candidate in waiting:
+                self._take(trial, candidate)
+
+    def _repeat(self, trial: Trial, original: int) -> None:
+        """End ``trial`` as its twin ended, without evaluating it again."""
+        more = repeat_outcome(self._study, trial, trial_of(self._study, original), self._plan.objectives)
+        self._observer.trial_repeated(trial.number, original)
+        self._told(more)
+
+    def _told(self, more: bool) -> None:
+        self._exhausted = self._exhausted or not more

@@ -11,3 +11,7 @@ class ConfigError(SearchError, ValueError):
 
 class StudyError(SearchError, RuntimeError):
     """A study cannot be continued as asked."""
+
+
+class WorkerError(SearchError, RuntimeError):
+    """A worker process met an error that cannot be passed on as it was; the message has its traceback."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -59,7 +59,13 @@ class EvaluationSettings:
     cost_model: CostModel | None = None
 
 
-CandidateEvaluator = Callable[[Candidate, Path, TrainingHooks], TrialRecord]
+class CandidateEvaluator(Protocol):
+    """Finds out everything about a candidate, or about its first ``until_images`` training images."""
+
+    def __call__(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+    ) -> TrialRecord:
+        """Measure, train and score ``candidate``; files go to ``folder``, where an earlier call's are continued."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +84,14 @@ class Evaluator:
     teacher: Teacher | None = None
     continues: Path | None = None
 
-    def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
-        """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
+    def __call__(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+    ) -> TrialRecord:
+        """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``.
+
+        With ``until_images`` training pauses there, and the scores are those of the generator so far; a later call goes
+        on from its checkpoint.
+        """
         settings = self.settings
         figures = measure_spec(
             candidate.spec,
@@ -93,7 +105,7 @@ class Evaluator:
         if broken := violations(constraints):
             reason = figures.reason or f"over the limit: {', '.join(broken)}"
             return TrialRecord(candidate, TrialOutcome.INFEASIBLE, reason, metrics, constraints, folder)
-        result = self._train(candidate, folder, hooks)
+        result = self._train(candidate, folder, hooks, until_images)
         metrics |= training_metrics(result)
         if result.outcome is TrainingOutcome.DIVERGED:
             return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder)
@@ -112,7 +124,9 @@ class Evaluator:
             score_facts(scores),
         )
 
-    def _train(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrainingResult:
+    def _train(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None
+    ) -> TrainingResult:
         return train_generator(
             candidate.spec,
             candidate.recipe,
@@ -125,6 +139,7 @@ class Evaluator:
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
+            until_images=until_images,
         )
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:

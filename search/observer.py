@@ -21,6 +21,7 @@ from search.tracking import Tracker
 from search.weights import SPEC_NAME, WEIGHTS_NAME
 
 PROGRESS_FOLDER = "progress"
+RUNG_SCORES = frozenset(("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance"))
 CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
 
 
@@ -44,18 +45,18 @@ class StudyObserver:
         self._attachments = attachments
         self._say = say
         self._runs: dict[int, str] = {}
-        self._started = time.monotonic()
-        self._progress: ConsoleProgress | None = None
+        self._started: dict[int, float] = {}
+        self._progress: dict[int, ConsoleProgress] = {}
 
     def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
         """Open the trial's run; its hooks feed the progress line and keep sample grids."""
-        self._started = time.monotonic()
+        self._started[number] = time.monotonic()
         run = self._tracker.start_trial(number, {**self._tags, "family": candidate.spec.family})
         self._tracker.params(run, candidate.parameters())
         self._runs[number] = run
         for path in self._attachments:
             self._tracker.artifact(run, path)
-        progress = self._progress = ConsoleProgress(f"trial {number} ({candidate.spec.family})", sys.stderr)
+        progress = self._progress[number] = ConsoleProgress(f"trial {number} ({candidate.spec.family})", sys.stderr)
         grids = self._folder / candidate.digest[:16] / PROGRESS_FOLDER
 
         def keep(step: int, images: Tensor) -> None:
@@ -68,10 +69,15 @@ class StudyObserver:
 
         return TrainingHooks(on_record=follow, on_samples=keep)
 
+    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
+        """Print what a trial scored at a rung, and file it at that step."""
+        self._say(f"trial {number:3d}  {reason}")
+        scores = {name: value for name, value in record.metrics.items() if name in RUNG_SCORES}
+        self._tracker.metrics(self._runs[number], {f"rung/{name}": scores[name] for name in scores}, step=images)
+
     def trial_ended(self, number: int, record: TrialRecord) -> None:
         """Print the outcome and file figures, curves and files."""
-        if self._progress is not None:
-            self._progress.close()
+        self._progress.pop(number).close()
         self._say(self._line(number, record))
         run, tracker = self._runs[number], self._tracker
         tracker.metrics(run, {**record.metrics, **{f"constraint.{k}": v for k, v in record.constraints.items()}})
@@ -98,7 +104,7 @@ class StudyObserver:
         self._tracker.end(self._tracker.start_trial(number, {**self._tags, **tags}))
 
     def _line(self, number: int, record: TrialRecord) -> str:
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._started.pop(number)
         spec = record.candidate.spec
         what = f"{spec.family} {'-'.join(map(str, spec.widths))}, {spec.conditioning}, {spec.activation}"
         figures = [f"{o.metric} {record.metrics[o.metric]:.4g}" for o in self._objectives if o.metric in record.metrics]

@@ -14,8 +14,10 @@ class TrialOutcome(StrEnum):
 
     SCORED = "scored"
     INFEASIBLE = "infeasible"
+    STOPPED = "stopped"
     DIVERGED = "diverged"
     UNSCORED = "unscored"
+    LOST = "lost"
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class TrialRecord:
 
     Attributes:
         candidate: what was tried.
-        outcome: scored; infeasible (never trained); diverged (training met a loss that was not finite); or unscored
-            (trained, but a metric refused its images).
+        outcome: scored; infeasible (never trained); stopped (trained to a rung, where others were better; its figures
+            are of that rung); diverged (training met a loss that was not finite); unscored (trained, but a metric
+            refused its images); or lost (its workers died, whenever it was tried again).
         reason: why it was not scored, for a person; empty when it was.
         metrics: flat figures by name; scores, circuit and training figures share the space (``accuracy``, ``rows``,
             ``train_seconds``). What was not measured is absent.

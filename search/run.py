@@ -189,6 +189,8 @@ def build_settings(config: DictConfig) -> SessionSettings:
         device=device,
         teacher=teacher,
         continues=_continued(config.study, recipe),
+        engine=instantiate(config.engine),
+        halving=instantiate(config.halving) if config.get("halving") is not None else None,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
 from search.finalists import prove_best, score_front
 from search.front_circuits import score_circuits
+from search.halving import Halving
 from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
@@ -105,7 +106,10 @@ def run_session(
         attachments=tuple(attachments),
         say=say,
     )
-    run_study(study, _plan(settings, dataset), _evaluator(settings, dataset, judges), observer)
+    plan = _plan(settings, dataset)
+    evaluate = _evaluator(settings, dataset, judges)
+    with closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner:
+        run_study(study, plan, runner, observer)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)
     with timed(study, "circuit_scores"):
@@ -221,6 +225,11 @@ def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) 
 
 
 def _plan(settings: SessionSettings, dataset: ImageDataset) -> StudyPlan:
+    """Return the plan of a study.
+
+    Raises:
+        ConfigError: candidates are to be compared at rungs, but the budget is not one of images.
+    """
     return StudyPlan(
         space=settings.space,
         recipe=settings.recipe,
@@ -228,11 +237,26 @@ def _plan(settings: SessionSettings, dataset: ImageDataset) -> StudyPlan:
         objectives=settings.objectives,
         image_size=dataset.image_size,
         num_classes=dataset.num_classes,
-        scored=settings.trials,
+        trained=settings.trials,
         candidates=settings.candidates,
         seed=settings.seed,
         folder=settings.folder,
+        halving=settings.halving or Halving(),
+        rungs=_rungs(settings, dataset),
     )
+
+
+def _rungs(settings: SessionSettings, dataset: ImageDataset) -> tuple[int, ...]:
+    if settings.halving is None:
+        return ()
+    budget, batch_size = settings.budget, settings.recipe.batch_size
+    steps = budget.step_limit(batch_size=batch_size, train_images=len(dataset.train))
+    if steps is None or budget.seconds is not None:
+        raise ConfigError(
+            "halving compares candidates after equally many training images, so the budget must be in images, steps or "
+            f"epochs; got {budget}; give training.budget.images=N training.budget.seconds=null, or leave halving out"
+        )
+    return settings.halving.rung_images(steps * batch_size)
 
 
 def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> Evaluator:

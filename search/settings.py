@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
 from gan.training import Teacher, TrainingBudget, TrainingRecipe
+from search.engines import Engine, LocalEngine
+from search.halving import Halving
 from search.objective import EvaluationSettings
 from search.objectives import Objective
 from search.proving import ProvingPlan
@@ -41,6 +43,8 @@ class SessionSettings:
         cache_folder: of classifiers.
         device: where networks train.
         teacher: whom the recipe's distillation learns from; None without one.
+        engine: where trials run.
+        halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
     """
 
@@ -65,3 +69,5 @@ class SessionSettings:
     device: torch.device
     teacher: Teacher | None = None
     continues: Path | None = None
+    engine: Engine = field(default_factory=LocalEngine)
+    halving: Halving | None = None

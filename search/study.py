@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ from search.record import TrialOutcome, TrialRecord
 
 _OBJECTIVES = "objectives"
 RECORD = "record"
+OUTCOME = "outcome"
+CANDIDATE = "candidate_digest"
+RESUMES = "resumes"
+"""Attribute of a trial that takes up a stopped one: the number of that one."""
 _SIGNATURE = "signature"
 _UID = "uid"
 _QUEUED = "queued_again"
@@ -70,16 +74,14 @@ def close_interrupted(study: optuna.Study, objectives: Sequence[Objective]) -> i
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         record = stored_record(trial)
-        if record is not None and record["outcome"] == TrialOutcome.SCORED:
-            study.tell(trial.number, objective_values(objectives, record["metrics"]))
-        else:
-            outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
-            study.tell(trial.number, state=END_STATES[outcome])
+        outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
+        tell_outcome(study, trial.number, outcome, objectives, {} if record is None else record["metrics"])
     known = list(study.user_attrs.get(_QUEUED, []))
     failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     open_ones = [trial for trial in failed if not ended_as_recorded(trial) and trial.number not in known]
     for trial in open_ones:
-        study.enqueue_trial(trial.params, user_attrs={"continues": trial.number})
+        resumed = {name: value for name, value in trial.user_attrs.items() if name == RESUMES}
+        study.enqueue_trial(trial.params, user_attrs={"continues": trial.number, **resumed})
         known.append(trial.number)
         study.set_user_attr(_QUEUED, known)
     return len(open_ones)
@@ -87,16 +89,58 @@ def close_interrupted(study: optuna.Study, objectives: Sequence[Objective]) -> i
 
 def ended_as_recorded(trial: FrozenTrial) -> bool:
     """Say whether ``trial`` has a record and the state that belongs to it."""
-    record = stored_record(trial)
-    return record is not None and END_STATES[TrialOutcome(record["outcome"])] == trial.state
+    outcome = trial_outcome(trial)
+    return outcome is not None and trial.state in END_STATES[outcome]
 
 
 END_STATES = {
-    TrialOutcome.SCORED: TrialState.COMPLETE,
-    TrialOutcome.INFEASIBLE: TrialState.PRUNED,
-    TrialOutcome.DIVERGED: TrialState.FAIL,
-    TrialOutcome.UNSCORED: TrialState.FAIL,
+    TrialOutcome.SCORED: (TrialState.COMPLETE,),
+    # Complete, because Optuna's genetic samplers learn of constraints from complete trials only; with the objectives'
+    # reference points as values, which add nothing to a front. Earlier versions ended them as pruned.
+    TrialOutcome.INFEASIBLE: (TrialState.COMPLETE, TrialState.PRUNED),
+    TrialOutcome.STOPPED: (TrialState.PRUNED,),
+    TrialOutcome.DIVERGED: (TrialState.FAIL,),
+    TrialOutcome.UNSCORED: (TrialState.FAIL,),
+    TrialOutcome.LOST: (TrialState.FAIL,),
 }
+
+
+def tell_outcome(
+    study: optuna.Study,
+    number: int,
+    outcome: TrialOutcome,
+    objectives: Sequence[Objective],
+    metrics: Mapping[str, float],
+) -> bool:
+    """End trial ``number`` as ``outcome`` says; gives False if the sampler then has nothing left to try."""
+    state = END_STATES[outcome][0]
+    values = None
+    if outcome is TrialOutcome.SCORED:
+        values = objective_values(objectives, metrics)
+    elif outcome is TrialOutcome.INFEASIBLE:
+        values = [objective.reference for objective in objectives]
+    return tell_state(study, number, state, values)
+
+
+def tell_state(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+    """End trial ``number``; gives False if the sampler then has nothing left to try."""
+    try:
+        study.tell(number, values, state=state)
+    except RuntimeError:
+        # A sampler that has tried everything stops Optuna's own loop, which is not the one that runs here. By then the
+        # trial has ended as told.
+        if not study.get_trials(deepcopy=False)[number].state.is_finished():
+            raise
+        return False
+    return True
+
+
+def trial_outcome(trial: FrozenTrial) -> TrialOutcome | None:
+    """Return how ``trial`` ended, or None if it never did."""
+    if (found := trial.user_attrs.get(OUTCOME)) is not None:
+        return TrialOutcome(found)
+    record = stored_record(trial)  # of earlier versions
+    return None if record is None else TrialOutcome(record["outcome"])
 
 
 def study_uid(study: optuna.Study) -> str:
@@ -109,6 +153,14 @@ def file_record(trial: Trial, record: TrialRecord) -> None:
     for name, value in record.constraints.items():
         trial.set_constraint(name, value)
     trial.set_user_attr(RECORD, json.dumps(summary(record), sort_keys=True))
+    trial.set_user_attr(OUTCOME, str(record.outcome))
+
+
+def copy_record(trial: Trial, other: FrozenTrial) -> None:
+    """Give ``trial`` the record of ``other``, whose candidate is the same."""
+    trial.set_user_attr(RECORD, other.user_attrs[RECORD])
+    if OUTCOME in other.user_attrs:
+        trial.set_user_attr(OUTCOME, other.user_attrs[OUTCOME])
 
 
 def summary(record: TrialRecord) -> dict[str, Any]:
@@ -134,9 +186,24 @@ REPEATS = "repeats"
 
 
 def scored_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the complete trials that repeat no earlier one, oldest first."""
+    """Return the scored trials that repeat no earlier one, oldest first."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [trial for trial in complete if REPEATS not in trial.user_attrs]
+    return [
+        trial
+        for trial in complete
+        if REPEATS not in trial.user_attrs and trial_outcome(trial) in (None, TrialOutcome.SCORED)
+    ]
+
+
+def trained_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the last trial of each candidate that was scored, or trained to a rung and stopped; oldest first."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    trained = (TrialOutcome.SCORED, TrialOutcome.STOPPED)
+    found = {}
+    for trial in ended:
+        if REPEATS not in trial.user_attrs and CANDIDATE in trial.user_attrs and trial_outcome(trial) in trained:
+            found[trial.user_attrs[CANDIDATE]] = trial
+    return sorted(found.values(), key=lambda trial: trial.number)
 
 
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -149,7 +216,8 @@ def front_trials(study: optuna.Study) -> list[FrozenTrial]:
     if not scored_trials(study):
         return []
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    best = [trial for trial in study.best_trials if REPEATS not in trial.user_attrs]
+    scored = {trial.number for trial in scored_trials(study)}
+    best = [trial for trial in study.best_trials if trial.number in scored]
     return sorted(best, key=lambda trial: (sign * trial.values[0], trial.number))
 
 

@@ -58,8 +58,12 @@ def train_generator(
     hooks: TrainingHooks | None = None,
     teacher: Teacher | None = None,
     earlier: Sequence[Path] = (),
+    until_images: int | None = None,
 ) -> TrainingResult:
     """Train the generator that ``spec`` describes until ``budget`` ends; ``teacher`` is for recipes that distil.
+
+    With ``until_images`` training pauses at the first step that has shown so many real images, if the budget lasts that
+    long. Every schedule follows the whole budget, so a training that pauses and goes on ends as one that never paused.
 
     With ``folder``, a checkpoint there is continued on the same random streams, and new ones are written to it, also
     when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``. Where ``folder`` has none,
@@ -95,7 +99,15 @@ def train_generator(
             )
         state.load_state_dict(found)
     run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)
-    return run.to_end(step_limit=step_limit)
+    return run.to_end(step_limit=step_limit, pause_step=_pause_step(until_images, recipe))
+
+
+def _pause_step(until_images: int | None, recipe: TrainingRecipe) -> int | None:
+    if until_images is None:
+        return None
+    if until_images < 1:
+        raise SpecError(f"until_images must be positive; got {until_images}")
+    return -(-until_images // recipe.batch_size)
 
 
 def _check_fit(spec: GeneratorSpec, dataset: ImageDataset) -> None:
@@ -129,18 +141,18 @@ class _Run:
         self._last_finite_step = state.step
         self._between_steps = True
 
-    def to_end(self, *, step_limit: int | None) -> TrainingResult:
+    def to_end(self, *, step_limit: int | None, pause_step: int | None = None) -> TrainingResult:
         exact = self._recipe.weight_form.activation_bits > 0  # bfloat16 has fewer bits than these roundings keep
         bf16 = self._recipe.bf16 and not exact and multiplies_bf16(self._device)
         state = self._state
         try:
-            while not self._finished(step_limit):
+            while not self._finished(step_limit) and (pause_step is None or state.step < pause_step):
                 self._between_steps = False
                 self._keep_to_schedule(step_limit)
                 d_loss, g_loss = train_step(state, self._recipe, bf16=bf16)
                 self._between_steps = True
                 state.seconds = self._first_seconds + time.monotonic() - self._started
-                if state.step % self._check_steps and not self._finished(step_limit):
+                if state.step % self._check_steps and state.step != pause_step and not self._finished(step_limit):
                     continue
                 losses = float(d_loss), float(g_loss)
                 if not all(map(_is_finite, losses)):
@@ -153,7 +165,8 @@ class _Run:
                 self._save()
             raise
         self._save()
-        return self._result(TrainingOutcome.COMPLETED, "the budget ended")
+        ended = self._finished(step_limit)
+        return self._result(TrainingOutcome.COMPLETED, "the budget ended" if ended else "paused before the budget ended")
 
     def _keep_to_schedule(self, step_limit: int | None) -> None:
         """Set learning rates and resolution, and drop weights, as the spent share of the budget asks for."""

@@ -46,7 +46,7 @@ def plan(space: SearchSpace, tmp_path: Path) -> StudyPlan:
         objectives=OBJECTIVES,
         image_size=16,
         num_classes=2,
-        scored=5,
+        trained=5,
         candidates=50,
         seed=0,
         folder=tmp_path / "candidates",
@@ -74,7 +74,9 @@ class CheapEvaluator:
         self.infeasible_above, self.diverging = infeasible_above, diverging
         self.calls: list[Candidate] = []
 
-    def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
+    def __call__(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+    ) -> TrialRecord:
         self.calls.append(candidate)
         width = candidate.spec.widths[0]
         metrics = {"rows": 10.0 * width, "accuracy": 1 / width + candidate.recipe.auxiliary_weight / 100}
@@ -94,10 +96,14 @@ class SilentObserver:
         self.ended: list[TrialRecord] = []
         self.rejected: list[str] = []
         self.repeated: list[tuple[int, int]] = []
+        self.compared: list[tuple[int, int, str]] = []
 
     def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
         self.started.append(number)
         return TrainingHooks()
+
+    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
+        self.compared.append((number, images, reason))
 
     def trial_ended(self, number: int, record: TrialRecord) -> None:
         self.ended.append(record)

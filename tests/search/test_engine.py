@@ -17,6 +17,7 @@ from search.engine import StudyPlan, run_study
 from search.errors import StudyError
 from search.front import front_rows, trial_rows
 from search.record import TrialOutcome, TrialRecord
+from search.runner import SerialRunner
 from search.samplers import grid, nsga2, random, tpe
 from search.space import build_search_space
 from search.study import add_late_findings, ended_trials, front_trials, hypervolume_history, scored_trials
@@ -30,18 +31,23 @@ def test_a_study_ends_with_the_scored_trials_asked_for(
     make_study: MakeStudy, plan: StudyPlan, sampler: optuna.samplers.BaseSampler
 ) -> None:
     study, evaluate, observer = make_study(sampler=sampler), CheapEvaluator(infeasible_above=6), SilentObserver()
-    run_study(study, plan, evaluate, observer)
+    run_study(study, plan, SerialRunner(evaluate), observer)
     assert len(scored_trials(study)) == 5
     states = [row["state"] for row in trial_rows(study)]
     assert states.count("scored") == 5
     assert states.count("infeasible") == sum(record.outcome == "infeasible" for record in observer.ended)
-    assert all(trial.state == TrialState.PRUNED for trial in ended_trials(study) if trial.user_attrs["candidate_digest"]
-               in {c.digest for c in evaluate.calls if c.spec.widths[0] > 6})  # fmt: skip
+    wide = {candidate.digest for candidate in evaluate.calls if candidate.spec.widths[0] > 6}
+    told = [trial for trial in ended_trials(study) if trial.user_attrs["candidate_digest"] in wide]
+    assert told
+    # Complete, so that every sampler learns of the constraint, with values that add nothing to a front.
+    assert {(trial.state, tuple(trial.values)) for trial in told} == {(TrialState.COMPLETE, (0.0, 1000.0))}
 
 
 def test_infeasible_and_diverged_trials_are_not_on_the_front(make_study: MakeStudy, plan: StudyPlan) -> None:
     study = make_study()
-    run_study(study, replace(plan, scored=8), CheapEvaluator(infeasible_above=6, diverging=5), SilentObserver())
+    run_study(
+        study, replace(plan, trained=8), SerialRunner(CheapEvaluator(infeasible_above=6, diverging=5)), SilentObserver()
+    )
     rows = trial_rows(study)
     assert {"scored", "infeasible", "diverged"} <= {row["state"] for row in rows}
     assert all(row["state"] == "scored" for row in rows if row["front"])
@@ -50,7 +56,7 @@ def test_infeasible_and_diverged_trials_are_not_on_the_front(make_study: MakeStu
 
 def test_the_front_is_the_non_dominated_set(make_study: MakeStudy, plan: StudyPlan) -> None:
     study = make_study()
-    run_study(study, replace(plan, scored=12), CheapEvaluator(), SilentObserver())
+    run_study(study, replace(plan, trained=12), SerialRunner(CheapEvaluator()), SilentObserver())
     points = {trial.number: trial.values for trial in scored_trials(study)}
 
     def dominated(number: int) -> bool:
@@ -72,7 +78,7 @@ def test_a_repeated_draw_is_not_evaluated_again(make_study: MakeStudy, plan: Stu
         shared={"latent_dim": 2, "conditioning": "one_hot"},
     )
     study, evaluate, observer = make_study(), CheapEvaluator(), SilentObserver()
-    run_study(study, replace(plan, space=fixed, scored=3, candidates=9), evaluate, observer)
+    run_study(study, replace(plan, space=fixed, trained=3, candidates=9), SerialRunner(evaluate), observer)
     assert len(evaluate.calls) == len(scored_trials(study)) == 2
     assert len(observer.repeated) == 7
     assert len(front_rows(study)) <= 2
@@ -85,7 +91,7 @@ def test_an_exhausted_grid_ends_the_study(make_study: MakeStudy, plan: StudyPlan
         shared={"latent_dim": {"choices": [2, 3]}, "conditioning": "one_hot"},
     )  # fmt: skip
     study, evaluate = make_study(sampler=grid(seed=0)), CheapEvaluator()
-    run_study(study, replace(plan, space=fixed, scored=99), evaluate, SilentObserver())
+    run_study(study, replace(plan, space=fixed, trained=99), SerialRunner(evaluate), SilentObserver())
     assert len({candidate.digest for candidate in evaluate.calls}) == len(evaluate.calls) == 10
 
 
@@ -95,7 +101,7 @@ def test_illegal_draws_are_recorded_and_cost_nothing(make_study: MakeStudy, plan
         shared={"latent_dim": 2, "conditioning": "one_hot"},
     )
     study, evaluate, observer = make_study(), CheapEvaluator(), SilentObserver()
-    run_study(study, replace(plan, space=deep, image_size=2, scored=6), evaluate, observer)
+    run_study(study, replace(plan, space=deep, image_size=2, trained=6), SerialRunner(evaluate), observer)
     assert observer.rejected
     assert all("image_size must be a multiple of 4" in reason for reason in observer.rejected)
     assert {row["state"] for row in trial_rows(study)} == {"scored", "illegal"}
@@ -103,17 +109,19 @@ def test_illegal_draws_are_recorded_and_cost_nothing(make_study: MakeStudy, plan
 
 def test_an_interrupted_trial_is_done_again_with_its_parameters(make_study: MakeStudy, plan: StudyPlan) -> None:
     class Interrupted(CheapEvaluator):
-        def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
             if len(self.calls) == 2:
                 self.calls.append(candidate)
                 raise KeyboardInterrupt
-            return super().__call__(candidate, folder, hooks)
+            return super().__call__(candidate, folder, hooks, until_images)
 
     first, second = Interrupted(), CheapEvaluator()
     with pytest.raises(KeyboardInterrupt):
-        run_study(make_study(), plan, first, SilentObserver())
+        run_study(make_study(), plan, SerialRunner(first), SilentObserver())
     study = make_study()
-    run_study(study, plan, second, SilentObserver())
+    run_study(study, plan, SerialRunner(second), SilentObserver())
     assert second.calls[0].digest == first.calls[-1].digest
     assert len(scored_trials(study)) == 5
     assert all(trial.state.is_finished() for trial in study.trials)
@@ -127,36 +135,39 @@ def test_a_trial_interrupted_after_its_record_keeps_it(make_study: MakeStudy, pl
             if len(self.ended) == 2:
                 raise KeyboardInterrupt
 
-    first, second = CheapEvaluator(infeasible_above=6), CheapEvaluator(infeasible_above=6)
+    first, second, first_heard = CheapEvaluator(infeasible_above=6), CheapEvaluator(infeasible_above=6), Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        run_study(make_study(), plan, first, Interrupting())
+        run_study(make_study(), plan, SerialRunner(first), first_heard)
     study = make_study()
-    run_study(study, plan, second, SilentObserver())
+    run_study(study, plan, SerialRunner(second), SilentObserver())
     assert {c.digest for c in first.calls}.isdisjoint({c.digest for c in second.calls})
     rows = trial_rows(study)
-    (left,) = (row for row in rows if row["state"] == "interrupted")
-    assert [row["accuracy"] for row in rows if row["state"] == "scored"].count(left["accuracy"]) == 1
-    assert len(scored_trials(study)) == 5
+    assert [row["state"] for row in rows].count("interrupted") == 0
+    recorded = {row["accuracy"] for row in rows if row["state"] == "scored"}
+    assert {record.metrics["accuracy"] for record in first_heard.ended if record.outcome == "scored"} <= recorded
+    assert len(recorded) == len(scored_trials(study)) == 5
 
 
 def test_a_candidate_that_cannot_be_scored_ends_as_failed(make_study: MakeStudy, plan: StudyPlan) -> None:
     class Unscorable(CheapEvaluator):
-        def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
-            record = super().__call__(candidate, folder, hooks)
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
+            record = super().__call__(candidate, folder, hooks, until_images)
             odd = candidate.spec.widths[0] % 2
             return replace(record, outcome=TrialOutcome.UNSCORED, reason="no images") if odd else record
 
     study = make_study()
-    run_study(study, plan, Unscorable(), SilentObserver())
+    run_study(study, plan, SerialRunner(Unscorable()), SilentObserver())
     states = [row["state"] for row in trial_rows(study)]
     assert states.count("scored") == 5
     assert "unscored" in states
 
 
 def test_a_finished_study_is_not_worked_on(make_study: MakeStudy, plan: StudyPlan) -> None:
-    run_study(make_study(), plan, CheapEvaluator(), SilentObserver())
+    run_study(make_study(), plan, SerialRunner(CheapEvaluator()), SilentObserver())
     evaluate = CheapEvaluator()
-    run_study(make_study(), plan, evaluate, SilentObserver())
+    run_study(make_study(), plan, SerialRunner(evaluate), SilentObserver())
     assert evaluate.calls == []
 
 
@@ -168,7 +179,7 @@ def test_another_configuration_needs_another_name(make_study: MakeStudy) -> None
 
 def test_late_findings_appear_in_rows(make_study: MakeStudy, plan: StudyPlan) -> None:
     study = make_study()
-    run_study(study, plan, CheapEvaluator(), SilentObserver())
+    run_study(study, plan, SerialRunner(CheapEvaluator()), SilentObserver())
     best = front_trials(study)[0].number
     add_late_findings(study, best, metrics={"cas": 0.5}, facts={})
     add_late_findings(study, best, metrics={}, facts={"proof.wiring": "linked"})
@@ -182,13 +193,14 @@ from pathlib import Path
 import optuna
 from tests.search.conftest import CheapEvaluator, OBJECTIVES, SilentObserver
 from search.engine import StudyPlan, run_study
+from search.runner import SerialRunner
 from search.space import build_search_space
 from search.study import open_study
 from gan.training import TrainingBudget, TrainingRecipe
 space = build_search_space(families={"subpixel": {"stages": 1, "width_0": {"low": 4, "high": 60}}},
                            shared={"latent_dim": {"low": 2, "high": 60}, "conditioning": "one_hot"})
 plan = StudyPlan(space=space, recipe=TrainingRecipe(), budget=TrainingBudget(steps=1), objectives=OBJECTIVES,
-                 image_size=16, num_classes=2, scored=12, candidates=50, seed=0, folder=Path("unused"))
+                 image_size=16, num_classes=2, trained=12, candidates=50, seed=0, folder=Path("unused"))
 class Slow(CheapEvaluator):
     def __call__(self, *arguments):
         print("evaluating", flush=True)
@@ -196,7 +208,7 @@ class Slow(CheapEvaluator):
         return super().__call__(*arguments)
 study = open_study(name="s", storage=sys.argv[1], objectives=OBJECTIVES,
                    sampler=optuna.samplers.RandomSampler(seed=int(sys.argv[3])), signature="x")
-run_study(study, plan, Slow(infeasible_above=1000), SilentObserver())
+run_study(study, plan, SerialRunner(Slow(infeasible_above=1000)), SilentObserver())
 """
 
 
