@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,7 @@ from evaluation.classifier import architectures, augment, judge, network, recipe
 from evaluation.classifier.network import FeatureClassifier
 from evaluation.classifier.recipe import ClassifierRecipe, check_recipe_fits, recipe_to_dict
 from evaluation.classifier.report import ClassifierReport, build_report
+from evaluation.classifier.shipped import SHIPPED, read_shipped
 from evaluation.classifier.spec import NetworkSpec, check_spec_fits, spec_to_dict
 from evaluation.classifier.training import ProgressFunction, TrainingResult, build_network, train_classifier
 from evaluation.digests import json_digest, source_digest
@@ -63,8 +65,12 @@ def load_or_train(
     device: torch.device | str = "cpu",
     cache_dir: Path | str | None,
     progress: ProgressFunction | None = None,
+    shipped: Path = SHIPPED,
 ) -> TrainedClassifier:
     """Load the classifier of these arguments from ``<cache_dir>/<digest>.pt``, or train it and put it there.
+
+    One that came with the project, ``<shipped>/<digest>.safetensors``, is taken before either: all machines then score
+    by the same weights.
 
     A cache file that cannot be read is logged as a warning and made again.
 
@@ -76,18 +82,23 @@ def load_or_train(
         device: where to train and where the module ends up.
         cache_dir: made if missing; None keeps nothing.
         progress: see :func:`evaluation.classifier.training.train_classifier`; not called on a cache hit.
+        shipped: folder of the classifiers that come with the project.
 
     Raises:
         SpecError: the spec or the recipe does not fit.
         ClassifierTrainingError: training failed.
+        CacheFileError: a file that came with the project is damaged.
     """
     check_spec_fits(spec, dataset)
     check_recipe_fits(recipe, spec)
     digest = classifier_digest(spec=spec, recipe=recipe, dataset=dataset, seed=seed)
+    if (given := shipped / f"{digest}.safetensors").exists():
+        weights, facts = read_shipped(given, digest)
+        return _rebuilt(given.name, {**facts, "weights": weights}, spec, digest, device)
     path = None if cache_dir is None else Path(cache_dir) / f"{digest}.pt"
     if path is not None and path.exists():
         try:
-            return _load(path, spec, digest, device)
+            return _rebuilt(path.name, load_tensors(path), spec, digest, device)
         except CacheFileError as error:
             logger.warning("cached classifier %s cannot be read (%s); training it again", path, error)
     result = train_classifier(
@@ -119,8 +130,9 @@ def _report(result: TrainingResult, dataset: DatasetLike, device: torch.device |
     )
 
 
-def _load(path: Path, spec: NetworkSpec, digest: str, device: torch.device | str) -> TrainedClassifier:
-    payload = load_tensors(path)
+def _rebuilt(
+    name: str, payload: dict[str, Any], spec: NetworkSpec, digest: str, device: torch.device | str
+) -> TrainedClassifier:
     try:
         if payload["digest"] != digest:
             raise CacheFileError(f"a cache file must hold the digest it is named after; got {payload['digest']}")
@@ -128,7 +140,7 @@ def _load(path: Path, spec: NetworkSpec, digest: str, device: torch.device | str
         module.load_state_dict(payload["weights"])
         report = ClassifierReport.from_dict(payload["report"])
     except (EvaluationError, KeyError, TypeError, RuntimeError) as error:
-        raise CacheFileError(f"{path.name} must hold a digest, weights and a report; got {error}") from error
+        raise CacheFileError(f"{name} must hold a digest, weights and a report; got {error}") from error
     return TrainedClassifier(module.to(device).eval(), digest, report, spec)
 
 

@@ -11,9 +11,11 @@ from search.errors import SearchError
 from search.tiers.alternatives import read_alternatives
 from search.tiers.arithmetic import read_roundings, read_weight_forms
 from search.tiers.collect import read_trials, tier_rows
-from search.tiers.limits import read_ladder
+from search.tiers.files import read_rows
+from search.tiers.limits import file_ladder, read_filed_ladder, read_ladder
 from search.tiers.page import Evidence, write_page
 from search.tiers.published import published_experiments
+from search.tiers.row import TierRow
 from zk.errors import ZkError
 
 STORAGE = "sqlite:///mlruns/optuna.db"
@@ -30,16 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=STEM, help="path of the page, without ending")
     parser.add_argument("--ladder", type=Path, default=LADDER, help="folder of experiment=compile_ladder")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what the benchmarks wrote")
+    parser.add_argument("--fresh", action="store_true", help="leave out rows that only an earlier page has")
     given = parser.parse_args(arguments)
+    ladder = given.out.with_name(f"{given.out.name}-ladder.json")
     try:
+        filed = [] if given.fresh else read_rows(given.out.with_suffix(".json"), {"id", "regime"}, "this command")
+        rungs = read_ladder(given.ladder) or (() if given.fresh else read_filed_ladder(ladder))
         evidence = Evidence(
-            rows=tier_rows(published_experiments(), read_trials(given.storage)),
-            ladder=read_ladder(given.ladder),
+            rows=tier_rows(
+                published_experiments(), read_trials(given.storage), [TierRow.from_json(row) for row in filed]
+            ),
+            ladder=rungs,
             alternatives=read_alternatives(given.results / "alternatives.json"),
             roundings=read_roundings(given.results / "rounding.json"),
             weight_forms=read_weight_forms(given.results / "weight-forms.json"),
         )
         paths = write_page(evidence, given.out)
+        if rungs:
+            paths.append(file_ladder(rungs, ladder))
     except (SearchError, ZkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

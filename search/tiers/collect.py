@@ -27,12 +27,16 @@ def read_trials(storage: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def tier_rows(
-    experiments: Iterable[PublishedExperiment], trials: Mapping[str, Sequence[Mapping[str, Any]]]
+    experiments: Iterable[PublishedExperiment],
+    trials: Mapping[str, Sequence[Mapping[str, Any]]],
+    filed: Iterable[TierRow] = (),
 ) -> tuple[TierRow, ...]:
     """One row for each experiment and regime; of several trials, the one that was trained on the most images.
 
-    The most images and not the best score, so that a longer training is no choice among results.
+    The most images and not the best score, so that a longer training is no choice among results. Where no trial was
+    scored, the row in ``filed`` that was stands in.
     """
+    earlier = {(row.id, row.regime): row for row in filed if row.scored}
     known: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
     for name, rows in trials.items():
         if (match := _NAME.fullmatch(name)) is not None:
@@ -41,6 +45,9 @@ def tier_rows(
     for experiment in experiments:
         for regime in REGIMES:
             ended = known.get((experiment.id, regime), [])
+            if (kept := earlier.get((experiment.id, regime))) and not any(row["state"] == "scored" for _, row in ended):
+                found.append(kept)
+                continue
             if not ended:
                 found.append(TierRow(id=experiment.id, tier=experiment.tier, regime=regime))
                 continue

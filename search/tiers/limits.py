@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.files import write_text
 from search.layers.ladder import LADDER, operations
 from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
+from search.tiers.files import read_rows as read_json_rows
 from zk.benchmark.report.data import read_rows
 from zk.benchmark.report.text import NOTHING, count, gib, number, table
 from zk.benchmark.row import LayerRow, RowOutcome
@@ -44,6 +47,21 @@ def read_ladder(folder: Path) -> tuple[LayerRow, ...]:
         ArtifactError: the file cannot be read, or is another benchmark's.
     """
     return read_rows(folder / "rows.json")
+
+
+def read_filed_ladder(path: Path) -> tuple[LayerRow, ...]:
+    """Read the rungs that :func:`file_ladder` wrote; none where it did not.
+
+    Raises:
+        ArtifactError: a row is not one of the ladder's.
+    """
+    return tuple(LayerRow.from_json(row) for row in read_json_rows(path, {"experiment", "variant"}, "this command"))
+
+
+def file_ladder(rows: tuple[LayerRow, ...], path: Path) -> Path:
+    """Write the rungs beside the page, so that it can be made again without their study; gives the path."""
+    write_text(path, json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
+    return path
 
 
 def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:

@@ -111,6 +111,8 @@ def _overview(rows: Sequence[TierRow]) -> list[str]:
             images = [row.images_trained or 0 for row in done]
             text += f"; {number(min(images))} to {number(max(images))} images each"
         lines.append(f"{text}.")
+    if filed := sum(row.filed for row in rows):
+        lines.append(f"- {count(filed, 'row')} of these kept from earlier pages; the studies are not on this machine.")
     lines += _computed_on([row for row in rows if row.scored])
     return [*lines, ""]
 

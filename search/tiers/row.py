@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from search.errors import SearchError
 
 REGIMES = ("published", "strong")
 SCORED, NOT_RUN = "scored", "not run"
@@ -44,6 +46,7 @@ class TierRow:
         real_diversity: likewise.
         images_trained: real images shown in training.
         train_seconds: wall clock, on whatever machine it was.
+        filed: whether its study is not here: the row was filed by an earlier report.
     """
 
     id: str
@@ -75,6 +78,7 @@ class TierRow:
     real_diversity: float | None = None
     images_trained: int | None = None
     train_seconds: float | None = None
+    filed: bool = False
 
     @property
     def scored(self) -> bool:
@@ -84,6 +88,20 @@ class TierRow:
     def to_json(self) -> dict[str, Any]:
         """Every field by name."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TierRow:
+        """Rebuild a row from :meth:`to_json`, as one that was filed.
+
+        Raises:
+            SearchError: a field is unknown or missing.
+        """
+        if unknown := set(data) - {field.name for field in fields(cls)}:
+            raise SearchError(f"a row of the tiers has no {', '.join(sorted(unknown))}; make the page with --fresh")
+        try:
+            return cls(**{**data, "filed": True})
+        except TypeError as error:
+            raise SearchError(f"a row of the tiers must be complete; {error}; make the page with --fresh") from error
 
 
 _WHOLE = {

@@ -20,7 +20,7 @@ from search.tiers.__main__ import main
 from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
 from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
-from search.tiers.limits import RANGES, range_verdict, read_ladder
+from search.tiers.limits import RANGES, file_ladder, range_verdict, read_filed_ladder, read_ladder
 from search.tiers.page import Evidence, page, reaches_goal
 from search.tiers.published import published_experiments
 from search.tiers.row import NOT_RUN, TierRow
@@ -308,3 +308,24 @@ def test_a_damaged_file_of_alternatives_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(SearchError, match="written by benchmarks/alternatives"):
             read_alternatives(path)
+
+
+def test_rows_of_an_earlier_page_stand_in_for_studies_that_are_not_here() -> None:
+    earlier = [TierRow.from_json(row("exp_016", 0.7).to_json()), TierRow.from_json(row("exp_001", 0.6).to_json())]
+    here = {"exp_016-strong": [trial(headline_accuracy=0.8)], "exp_001-strong": [trial(state="diverged")]}
+    rows = {row.id: row for row in tier_rows(published_experiments(), here, earlier) if row.regime == "strong"}
+    assert (rows["exp_016"].accuracy, rows["exp_016"].filed) == (0.8, False)
+    assert (rows["exp_001"].accuracy, rows["exp_001"].filed) == (0.6, True)
+    assert rows["exp_002"].outcome == "not run"
+    assert "1 row of these kept from earlier pages" in page(Evidence(rows=tuple(rows.values())))
+
+
+def test_a_filed_row_of_another_version_is_refused() -> None:
+    with pytest.raises(SearchError, match="has no colour; make the page with --fresh"):
+        TierRow.from_json({**row("exp_016", 0.7).to_json(), "colour": "red"})
+
+
+def test_a_filed_ladder_is_read_back(tmp_path: Path) -> None:
+    rows = (rung("exp_016", "ours", "proved", rows=100, stage_peaks={"prove": 5}),)
+    assert read_filed_ladder(tmp_path / "none.json") == ()
+    assert read_filed_ladder(file_ladder(rows, tmp_path / "ladder.json")) == rows
