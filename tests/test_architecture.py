@@ -32,6 +32,7 @@ FLOORS = [
 SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
     "mlflow": {"search.tracking"},
+    "moocore": {"search.dominance"},
     "optuna": {
         "search.run",
         "search.session",
