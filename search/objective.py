@@ -11,6 +11,7 @@ from torch import nn
 
 from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier, evaluate_sampler
 from gan.data import ImageDataset
+from gan.generators import build_generator
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import (
@@ -23,7 +24,8 @@ from gan.training import (
     train_generator,
 )
 from search.candidate import Candidate
-from search.circuit import CIRCUIT_METRICS, measure_spec
+from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
+from search.circuit_cache import cached_measurement
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
 from search.pictures import save_class_grid
@@ -73,6 +75,7 @@ class Evaluator:
     """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs.
 
     ``teacher`` is for recipes that distil; trainings that the study in the folder ``continues`` ended sooner go on.
+    ``circuits`` is the folder of circuit figures that are known already.
     """
 
     dataset: ImageDataset
@@ -83,6 +86,7 @@ class Evaluator:
     device: torch.device
     teacher: Teacher | None = None
     continues: Path | None = None
+    circuits: Path | None = None
 
     def __call__(
         self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
@@ -93,18 +97,21 @@ class Evaluator:
         on from its checkpoint.
         """
         settings = self.settings
-        figures = measure_spec(
+        figures = cached_measurement(
             candidate.spec,
             folder / CIRCUIT_FOLDER,
             options=settings.circuit,
             budget=settings.circuit_budget,
             model=settings.cost_model,
+            kept=self.circuits,
         )
         metrics = dict(figures.metrics)
         constraints = constraint_values(metrics, settings.limits, compiled=figures.compiled)
         if broken := violations(constraints):
             reason = figures.reason or f"over the limit: {', '.join(broken)}"
             return TrialRecord(candidate, TrialOutcome.INFEASIBLE, reason, metrics, constraints, folder)
+        if not (network := folder / CIRCUIT_FOLDER / NETWORK_NAME).exists():  # its figures were known
+            export_generator(build_generator(candidate.spec), candidate.spec, network)
         result = self._train(candidate, folder, hooks, until_images)
         metrics |= training_metrics(result)
         if result.outcome is TrainingOutcome.DIVERGED:

@@ -269,4 +269,5 @@ def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges)
         device=settings.device,
         teacher=settings.teacher,
         continues=settings.continues,
+        circuits=settings.cache_folder / "circuits",
     )

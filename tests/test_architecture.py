@@ -24,9 +24,14 @@ FLOORS = [
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
     {"search.observer", "search.proof_text", "search.report", "search.plots"},
     {"search.engine", "search.tracking", "search.front"},
+    {"search.rungs", "search.twins"},
     {"search.study"},
     {"search.proving"},
     {"search.planned"},
+    {"search.engines"},
+    {"search.local_runner"},
+    {"search.worker"},
+    {"search.runner"},
     {"search.objective"},
 ]
 SOLE_IMPORTERS = {
@@ -39,6 +44,8 @@ SOLE_IMPORTERS = {
         "search.finalists",
         "search.front_circuits",
         "search.engine",
+        "search.rungs",
+        "search.twins",
         "search.study",
         "search.front",
         "search.samplers",
