@@ -12,7 +12,6 @@ from rich.table import Table
 
 from search.files import write_text
 from search.finalists import proved_row
-from search.front import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 from search.headline import CIRCUIT_COLUMNS, headline_notes
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
@@ -22,6 +21,7 @@ from search.session import SessionResult
 from search.settings import SessionSettings
 from search.study import hypervolume_history, scored_trials
 from search.tracking import Tracker
+from search.trial_rows import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 
 PRINTED = {
     "trial": "trial",

@@ -1,4 +1,4 @@
-"""The front as rows of a table, and the table as text and CSV."""
+"""Trials as rows of a table: all that ended, or the front with its headlines; and rows as CSV."""
 
 from __future__ import annotations
 
@@ -125,6 +125,12 @@ def front_rows(study: optuna.Study) -> list[dict[str, Any]]:
     rows = [with_headline(trial_row(trial, on_front=True, late=late.get(trial.number))) for trial in trials]
     first, maximise = (study.metric_names or [""])[0], study.directions[0] == StudyDirection.MAXIMIZE
     return in_headline_order(rows, first, maximise=maximise)
+
+
+def rows_with_headlines(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return a row for every ended trial, in order; those of front members carry their headline."""
+    front = {row["trial"]: row for row in front_rows(study)}
+    return [front.get(row["trial"], row) for row in trial_rows(study)]
 
 
 def candidate_folders(study: optuna.Study) -> dict[int, Path]:
