@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +139,11 @@ def candidate_folders(study: optuna.Study) -> dict[int, Path]:
     return {number: Path(record["folder"]) for number, record in records if record is not None}
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return ``rows`` as CSV with the union of their columns, in order of first appearance."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Return ``columns`` of ``rows`` as CSV, by default the union of their columns in order of first appearance."""
+    names = list(dict.fromkeys(name for row in rows for name in row)) if columns is None else list(columns)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer = csv.DictWriter(stream, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()

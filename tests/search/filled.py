@@ -1,0 +1,58 @@
+"""Studies filled by hand, with the functions that a real one is filled with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState
+
+from search.candidate import Candidate
+from search.objectives import Objective
+from search.record import TrialOutcome, TrialRecord
+from search.study import END_STATES, file_record, open_study
+from tests.search.conftest import OBJECTIVES
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One trial: its objectives in the order of the study, and what else its record holds."""
+
+    values: tuple[float, ...] = ()
+    seconds: float | None = 10.0
+    outcome: TrialOutcome = TrialOutcome.SCORED
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def fill(study: optuna.Study, candidate: Candidate, draws: Sequence[Draw]) -> None:
+    """File ``draws`` as ended trials."""
+    for draw in draws:
+        trial = study.ask()
+        figures = dict(zip(study.metric_names, draw.values, strict=False))
+        figures |= {} if draw.seconds is None else {"trial_seconds": draw.seconds}
+        record = TrialRecord(
+            candidate, draw.outcome, draw.reason, figures | draw.metrics, {}, Path("folder"), dict(draw.facts)
+        )
+        file_record(trial, record)
+        if END_STATES[draw.outcome] is TrialState.COMPLETE:
+            study.tell(trial.number, list(draw.values))
+        else:
+            study.tell(trial.number, state=END_STATES[draw.outcome])
+
+
+def filled(
+    storage: str,
+    name: str,
+    candidate: Candidate,
+    draws: Sequence[Draw],
+    *,
+    objectives: Sequence[Objective] = OBJECTIVES,
+    signature: str = "x",
+) -> optuna.Study:
+    """Make the study ``name`` in ``storage`` out of ``draws``."""
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = open_study(name=name, storage=storage, objectives=objectives, sampler=sampler, signature=signature)
+    fill(study, candidate, draws)
+    return study
