@@ -33,6 +33,7 @@ FLOORS = [
 SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
     "mlflow": {"search.tracking"},
+    "moocore": {"search.dominance"},
     "optuna": {
         "search.run",
         "search.session",
