@@ -7,11 +7,20 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
+from gan.spec import GeneratorSpec
+from gan.training import TrainingBudget, TrainingRecipe
 from search.candidate import Candidate
 from search.objectives import Objective
 from search.record import TrialOutcome, TrialRecord
 from search.study import END_STATES, file_record, open_study
 from tests.search.conftest import OBJECTIVES
+
+TINY = Candidate(
+    GeneratorSpec(family="subpixel", latent_dim=4, conditioning="one_hot", widths=(4,), num_classes=2, image_size=8),
+    TrainingRecipe(),
+    TrainingBudget(steps=1),
+    0,
+)
 
 
 @dataclass(frozen=True)
@@ -26,14 +35,14 @@ class Draw:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def fill(study: optuna.Study, candidate: Candidate, draws: Sequence[Draw]) -> None:
-    """File ``draws`` as ended trials."""
+def fill(study: optuna.Study, draws: Sequence[Draw]) -> None:
+    """File ``draws`` as ended trials of one candidate."""
     for draw in draws:
         trial = study.ask()
         figures = dict(zip(study.metric_names, draw.values, strict=False))
         figures |= {} if draw.seconds is None else {"trial_seconds": draw.seconds}
         record = TrialRecord(
-            candidate, draw.outcome, draw.reason, figures | draw.metrics, {}, Path("folder"), dict(draw.facts)
+            TINY, draw.outcome, draw.reason, figures | draw.metrics, {}, Path("folder"), dict(draw.facts)
         )
         file_record(trial, record)
         if END_STATES[draw.outcome] is TrialState.COMPLETE:
@@ -45,7 +54,6 @@ def fill(study: optuna.Study, candidate: Candidate, draws: Sequence[Draw]) -> No
 def filled(
     storage: str,
     name: str,
-    candidate: Candidate,
     draws: Sequence[Draw],
     *,
     objectives: Sequence[Objective] = OBJECTIVES,
@@ -54,5 +62,5 @@ def filled(
     """Make the study ``name`` in ``storage`` out of ``draws``."""
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = open_study(name=name, storage=storage, objectives=objectives, sampler=sampler, signature=signature)
-    fill(study, candidate, draws)
+    fill(study, draws)
     return study

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from search.candidate import Candidate
 from search.compare import HELP, main, read_figures
 from search.comparison import StudyFigures, comparability, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, trial_counts
@@ -111,7 +110,7 @@ def test_one_reference_for_all() -> None:
         reference, source = common_reference(points, references, ["A", "B"])
         assert reference.tolist() == expected
         assert said in source
-    with pytest.raises(ConfigError, match="must have a scored trial, or keep reference points"):
+    with pytest.raises(ConfigError, match="must have a scored trial or keep reference points"):
         common_reference([np.empty((0, 2))] * 2, [None, None], ["A", "B"])
 
 
@@ -233,14 +232,14 @@ def test_values_and_text_of_a_comparison() -> None:
     assert never["second_seconds_to_hypervolume_of_first"] == "never"
 
 
-def test_a_study_is_read_as_it_went(tmp_path: Path, tiny_candidate: Candidate) -> None:
+def test_a_study_is_read_as_it_went(tmp_path: Path) -> None:
     draws = [
         Draw((0.5, 500.0), 10.0, metrics={"train_images": 100.0, "samples": 9.0}, facts=JUDGED),
         Draw(seconds=2.0, outcome=TrialOutcome.INFEASIBLE),
         Draw(seconds=30.0, outcome=TrialOutcome.DIVERGED, metrics={"train_images": 50.0}),
         Draw((0.6, 400.0), 5.0, metrics={"train_images": 100.0, "samples": 9.0}, facts=JUDGED | {"judge_digest": "k"}),
     ]
-    study = filled(f"sqlite:///{tmp_path}/optuna.db", "s", tiny_candidate, draws)
+    study = filled(f"sqlite:///{tmp_path}/optuna.db", "s", draws)
     twin = study.ask()
     twin.set_user_attr(REPEATS, 0)
     study.tell(twin, [0.5, 500.0])
@@ -259,8 +258,8 @@ def test_a_study_is_read_as_it_went(tmp_path: Path, tiny_candidate: Candidate) -
     assert found.judged == {"classifier_digest": "c", "samples": 9.0}
 
 
-def test_trials_count_in_the_order_in_which_they_ended(tmp_path: Path, tiny_candidate: Candidate) -> None:
-    study = filled(f"sqlite:///{tmp_path}/optuna.db", "s", tiny_candidate, [])
+def test_trials_count_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+    study = filled(f"sqlite:///{tmp_path}/optuna.db", "s", [])
     first, second = study.ask(), study.ask()
     for trial, values, seconds in ((second, (0.2, 5.0), 7.0), (first, (0.1, 6.0), 20.0)):
         fields = {"metrics": {"trial_seconds": seconds}, "outcome": "scored", "facts": {}, "reason": ""}
@@ -271,32 +270,33 @@ def test_trials_count_in_the_order_in_which_they_ended(tmp_path: Path, tiny_cand
     assert (found.values[:, 0].tolist(), found.seconds.tolist()) == ([0.2, 0.1], [7.0, 27.0])
 
 
-def test_without_times_there_are_no_seconds(tmp_path: Path, tiny_candidate: Candidate) -> None:
+def test_without_times_there_are_no_seconds(tmp_path: Path) -> None:
     draws = [Draw((0.5, 500.0), 10.0), Draw((0.6, 400.0), None)]
-    found = read_figures(filled(f"sqlite:///{tmp_path}/optuna.db", "s", tiny_candidate, draws))
+    found = read_figures(filled(f"sqlite:///{tmp_path}/optuna.db", "s", draws))
     assert (found.trial_seconds, found.seconds) == (None, None)
     assert len(found.values) == 2
-    empty = read_figures(filled(f"sqlite:///{tmp_path}/optuna.db", "empty", tiny_candidate, []))
+    empty = read_figures(filled(f"sqlite:///{tmp_path}/optuna.db", "empty", []))
     assert (empty.trial_seconds, empty.values.shape, empty.judged) == (0.0, (0, 2), {})
 
 
-def test_a_study_keeps_its_reference_points_as_they_are_now(tmp_path: Path, tiny_candidate: Candidate) -> None:
+def test_a_study_keeps_its_reference_points_as_they_are_now(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/optuna.db"
-    study = filled(storage, "s", tiny_candidate, [])
+    study = filled(storage, "s", [])
     assert stored_references(study) == [0.0, 1000.0]
     moved = [replace(objective, reference=7) for objective in OBJECTIVES]
     again = open_study(name="s", storage=storage, objectives=moved, sampler=study.sampler, signature="x")
     assert stored_references(again) == [7.0, 7.0]
 
 
-@pytest.fixture
-def storage(tmp_path: Path, tiny_candidate: Candidate) -> str:
-    url = f"sqlite:///{tmp_path}/optuna.db"
-    filled(url, "a", tiny_candidate, [Draw((0.5, 500.0), 10.0), Draw((0.6, 700.0), 20.0)])
-    filled(url, "b", tiny_candidate, [Draw((0.5, 500.0), 12.0), Draw((0.9, 600.0), 2000.0)], signature="y")
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("compare")
+    url = f"sqlite:///{folder}/optuna.db"
+    filled(url, "a", [Draw((0.5, 500.0), 10.0), Draw((0.6, 700.0), 20.0)])
+    filled(url, "b", [Draw((0.5, 500.0), 12.0), Draw((0.9, 600.0), 2000.0)], signature="y")
     objectives = (OBJECTIVES[0], Objective("macs", "minimize", 10.0))
-    filled(url, "macs", tiny_candidate, [Draw((0.5, 5.0))], objectives=objectives)
-    filled(f"sqlite:///{tmp_path}/far.db", "far", tiny_candidate, [Draw((0.5, 500.0), 1.0)])
+    filled(url, "macs", [Draw((0.5, 5.0))], objectives=objectives)
+    filled(f"sqlite:///{folder}/far.db", "far", [Draw((0.5, 500.0), 1.0)])
     return url
 
 
@@ -318,7 +318,7 @@ def test_a_study_may_lie_in_a_storage_of_its_own(
     storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "both.json"
-    far = f"storage.far=sqlite:///{tmp_path}/far.db"
+    far = f"storage.far={storage.replace('optuna.db', 'far.db')}"
     assert main(["far", "a", f"storage={storage}", far, f"out={out}"]) == 0
     values = json.loads(out.read_text())
     assert [one["study"] for one in values["studies"]] == ["far", "a"]
