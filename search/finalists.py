@@ -14,12 +14,12 @@ from evaluation import EvaluationError, classification_accuracy_score
 from evaluation.classifier import ClassifierRecipe
 from gan.data import ImageDataset
 from search.circuit_forms import BUNDLE, CircuitPlan
-from search.front import candidate_folders, front_rows
 from search.objective import sampler_for
 from search.proving import ProofAttempt, fits, proof_facts, proof_metrics, prove_front
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
+from search.trial_rows import candidate_folders, front_rows
 from search.weights import load_generator
 from zk.pipeline import ProofRun
 from zk.srs import srs_path

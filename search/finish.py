@@ -7,43 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from search.files import write_text
 from search.finalists import proved_row
-from search.front import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 from search.headline import CIRCUIT_COLUMNS, headline_notes
 from search.objective import SAMPLES_NAME
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
 from search.proof_text import proof_sentences
-from search.report import ReportContent, format_value, render_report
+from search.report import ReportContent, render_report
 from search.session import SessionResult
 from search.settings import SessionSettings
 from search.study import hypervolume_history, scored_trials
+from search.tables import PRINTED, print_table, rich_table, shown_columns
 from search.tracking import Tracker
-
-PRINTED = {
-    "trial": "trial",
-    "family": "family",
-    "headline_accuracy": "accuracy",
-    "headline_inception_score": "IS",
-    "headline_diversity": "diversity",
-    "headline_judge_accuracy": "judge",
-    "headline_arithmetic": "arithmetic",
-    "accuracy": "float accuracy",
-    "judge_accuracy": "float judge",
-    "cas": "float CAS",
-    "einsum_operations": "einsums",
-    "einsum_instances": "all",
-    "published_operations": "by rule",
-    "macs": "MACs",
-    "rows": "rows",
-    "planned_rows": "planned rows",
-    "planned_logrows": "logrows",
-    "proof.wiring": "wiring",
-}
-"""Columns of the printed front: metric to heading, short enough for a terminal."""
+from search.trial_rows import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 
 
 @dataclass(frozen=True)
@@ -157,13 +133,8 @@ def print_results(
 ) -> None:
     """Print the front, the proof's verdict and where everything is."""
     front = front_rows(result.study)
-    columns = [name for name in PRINTED if any(name in row for row in front)]
-    table = Table(title=f"Front of {settings.name}: {len(front)} of {len(scored_trials(result.study))} scored trials")
-    for name in columns:
-        table.add_column(PRINTED[name], overflow="fold", justify="left" if name == "family" else "right")
-    for row in front:
-        table.add_row(*(format_value(row.get(name)) for name in columns))
-    Console(width=None if Console().is_terminal else 180).print(table)
+    title = f"Front of {settings.name}: {len(front)} of {len(scored_trials(result.study))} scored trials"
+    print_table(rich_table(front, shown_columns(front, list(PRINTED)), title))
     for note in headline_notes(front):
         print(note)
     reference = result.judges.reference

@@ -1,148 +1,191 @@
-"""The front as rows of a table, and the table as text and CSV."""
+"""``python -m search.front``: the front of a stored study as a table, or its trials, or the studies there are."""
 
 from __future__ import annotations
 
-import csv
-import io
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
-from search.files import write_text
-from search.headline import HEADLINE_SCORES, in_headline_order, with_headline
-from search.study import (
-    REPEATS,
-    Late,
-    ended_as_recorded,
-    ended_trials,
-    front_trials,
-    late_findings,
-    stored_record,
+from search.command import run_command
+from search.errors import ConfigError
+from search.filters import Filter, check_columns, in_order, known_columns, parse_filter, passing
+from search.headline import HEADLINE_COLUMNS, headline_notes
+from search.options import Options, parse_options
+from search.stored import DEFAULT_STORAGE, load_stored, study_rows
+from search.study import scored_trials
+from search.tables import (
+    EXPORTS,
+    PRINTED,
+    PRINTED_OF_ALL,
+    checked_ending,
+    export_rows,
+    print_table,
+    rich_table,
+    shown_columns,
 )
+from search.trial_rows import front_rows, rows_with_headlines
 
-FRONT_METRICS = (
-    "headline_accuracy",
-    "headline_judge_accuracy",
-    "headline_inception_score",
-    "real_inception_score",
-    "headline_diversity",
-    "real_diversity",
-    "headline_frechet_distance",
-    "real_frechet_distance",
-    "headline_arithmetic",
-    *HEADLINE_SCORES,
-    "mode_entropy_normalised",
-    "circuit_mean_abs_error",
-    "circuit_psnr_db",
-    "circuit_label_agreement",
-    "circuit_refused_share",
-    "planned_rows",
-    "planned_logrows",
-    "planned_peak_bytes",
-    "planned_prove_seconds",
-    "cas",
-    "cas_real",
-    "cas_images",
-    "cas_real_images",
-    "cas_epochs",
-    "einsum_operations",
-    "einsum_instances",
-    "published_operations",
-    "macs",
-    "rows",
-    "logrows",
-    "parameters",
-    "predicted_peak_bytes",
-    "predicted_prove_seconds",
-    "train_seconds",
-    "train_images",
-    "samples",
-)
-INTEGER_METRICS = frozenset(
-    ("einsum_operations", "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters",
-     "predicted_peak_bytes", "train_images", "samples", "assignments", "cas_images", "cas_real_images", "cas_epochs",
-     "planned_rows", "planned_logrows", "planned_peak_bytes", "circuit_samples")
-)  # fmt: skip
+HELP = f"""\
+The front of a stored study as a table.
+
+  python -m search.front                               which studies there are: trials by state, front size
+  python -m search.front study=NAME                    the front, best headline of the first objective first
+  python -m search.front study=NAME all=true           every ended trial, in order
+
+Options
+  study=NAME       a study's name (study.name of the run that made it)
+  storage=URL      its database; default {DEFAULT_STORAGE}
+  all=true         every ended trial instead of the front
+  where=EXPR       keep rows that pass a comparison: = != < <= > >=; may be given several times, all must pass. A row
+                   without that figure does not pass. Quote it: the shell takes < and > for its own.
+  columns=a,b,c    these columns instead of the usual ones
+  sort=METRIC      smallest first; sort=-METRIC greatest first; rows without the figure come last
+  top=N            the first N rows
+  out=FILE         write the rows, too: .csv and .json with all columns (or those of columns=), .md as printed
+
+Examples
+  python -m search.front study=digits-small-quick
+  python -m search.front study=cifar10 'where=headline_accuracy>=0.6' 'where=rows<100000' sort=rows
+  python -m search.front study=cifar10 where=family=conv where=proof.wiring=linked
+  python -m search.front study=cifar10 all=true where=state=infeasible columns=trial,family,rows,reason
+  python -m search.front study=cifar10 all=true sort=-accuracy top=10 out=best.md
+  python -m search.front 'where=scored>=10' out=studies.csv
+
+Columns are those of front.csv and trials.csv (an unknown one is answered by a list of them): figures such as accuracy,
+rows, macs, train_seconds; facts such as family, proof.wiring. accuracy is the float generator's, headline_accuracy that
+of a front member's circuit where it was scored. Widths are compared as 32-24-8.
+"""
+_SINGLE = ("study", "storage", "all", "columns", "sort", "top", "out")
+_STUDIES = ("study", "trials", "states", "front", "objectives")
 
 
-def trial_state(trial: FrozenTrial) -> str:
-    """Return one word: scored, repeated, infeasible, diverged, unscored, illegal or interrupted."""
-    record = stored_record(trial)
-    if REPEATS in trial.user_attrs:
-        return "repeated"
-    if record is not None and ended_as_recorded(trial):
-        return str(record["outcome"])
-    return "illegal" if "illegal" in trial.user_attrs else "interrupted"
+@dataclass(frozen=True)
+class Selection:
+    """Which rows and columns are asked for.
 
-
-def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -> dict[str, Any]:
-    """Return ``trial`` as one flat row; figures that were not measured are absent.
-
-    ``late`` holds what was found out after the trial had ended, see :func:`search.study.late_findings`.
+    Attributes:
+        filters: all must pass.
+        columns: asked for; None takes the usual ones.
+        sort: column, with ``-`` for greatest first; None keeps the order.
+        top: most rows; None for all.
+        out: file to write; None writes none.
     """
-    record = stored_record(trial) or {
-        "metrics": {},
-        "facts": {},
-        "spec": {},
-        "reason": trial.user_attrs.get("illegal", ""),
-    }
-    spec = record["spec"]
-    row: dict[str, Any] = {"trial": trial.number, "state": trial_state(trial), "front": on_front}
-    if "folder" in record:
-        row["folder"] = record["folder"]
-    row |= {name: spec[name] for name in ("family", "conditioning", "activation", "widths") if name in spec}
-    metrics, facts = (late or {}).get("metrics", {}), (late or {}).get("facts", {})
-    if facts.get("circuit_failure"):  # its earlier circuit's scores, if it had one under other settings
-        metrics = {name: value for name, value in metrics.items() if not name.startswith("circuit_")}
-    for name, value in {**record["metrics"], **metrics}.items():
-        row[name] = int(value) if name in INTEGER_METRICS else value
-    row |= {**record["facts"], **{name: value for name, value in facts.items() if value}}
-    if record["reason"]:
-        row["reason"] = record["reason"]
-    return row
+
+    filters: tuple[Filter, ...] = ()
+    columns: tuple[str, ...] | None = None
+    sort: str | None = None
+    top: int | None = None
+    out: Path | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """Columns that filters and order name, each once."""
+        sort = [] if self.sort is None else [self.sort.removeprefix("-")]
+        return list(dict.fromkeys([*(one.column for one in self.filters), *sort]))
+
+    def of(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of ``rows`` that are asked for, in the order asked for.
+
+        Raises:
+            ConfigError: a filter, the order or the columns name what no row has.
+        """
+        check_columns(rows, [*self.named, *(self.columns or ())])
+        found = passing(rows, self.filters)
+        return (found if self.sort is None else in_order(found, self.sort))[: self.top]
 
 
-def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """Return a row for every ended trial, in order; scores without a prefix are the float generator's."""
-    front = {trial.number for trial in front_trials(study)}
-    late = late_findings(study)
-    return [
-        trial_row(trial, on_front=trial.number in front, late=late.get(trial.number)) for trial in ended_trials(study)
-    ]
+def read_selection(options: Options) -> Selection:
+    """Read which rows and columns ``options`` ask for.
 
-
-def front_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """Return a row for every front member with its headline, best first objective first.
-
-    Where the first objective is a score, its headline decides (see :func:`search.headline.in_headline_order`). Who is
-    on the front is decided by the recorded objectives, which every scored trial has.
+    Raises:
+        ConfigError: an option's value cannot be used.
     """
-    late, trials = late_findings(study), front_trials(study)
-    rows = [with_headline(trial_row(trial, on_front=True, late=late.get(trial.number))) for trial in trials]
-    first, maximise = (study.metric_names or [""])[0], study.directions[0] == StudyDirection.MAXIMIZE
-    return in_headline_order(rows, first, maximise=maximise)
+    out = options.one("out")
+    if out is not None:
+        checked_ending(Path(out), list(EXPORTS))  # before any work
+    return Selection(
+        filters=tuple(parse_filter(text) for text in options.many("where")),
+        columns=options.listed("columns"),
+        sort=options.one("sort"),
+        top=options.count("top"),
+        out=None if out is None else Path(out),
+    )
 
 
-def candidate_folders(study: optuna.Study) -> dict[int, Path]:
-    """Return the folder of each trial that has one."""
-    records = ((trial.number, stored_record(trial)) for trial in study.get_trials(deepcopy=False))
-    return {number: Path(record["folder"]) for number, record in records if record is not None}
+def show_studies(storage: str, selection: Selection) -> None:
+    """Print, and write if asked, the studies of ``storage``."""
+    rows = study_rows(storage)
+    shown = selection.of(rows)
+    _show(shown, rows, _STUDIES, selection, f"{_count(shown, rows)} studies")
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return ``rows`` as CSV with the union of their columns, in order of first appearance."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+def show_front(study: optuna.Study, selection: Selection) -> None:
+    """Print, and write if asked, the front of ``study``."""
+    rows = front_rows(study)
+    shown = selection.of(rows)
+    title = f"Front of {study.study_name}: {_count(shown, rows)} members of {len(scored_trials(study))} scored trials"
+    printed = _show(shown, rows, [*PRINTED, *(study.metric_names or ())], selection, title)
+    if set(printed) & set(HEADLINE_COLUMNS):
+        for note in headline_notes(shown):
+            print(note)
 
 
-def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write ``rows`` to ``path`` as CSV."""
-    write_text(path, to_csv(rows))
+def show_trials(study: optuna.Study, selection: Selection) -> None:
+    """Print, and write if asked, the ended trials of ``study``."""
+    rows = rows_with_headlines(study)
+    shown = selection.of(rows)
+    *figures, reason = PRINTED_OF_ALL
+    title = f"Trials of {study.study_name}: {_count(shown, rows)} that ended"
+    _show(shown, rows, [*figures, *(study.metric_names or ()), reason], selection, title)
+
+
+def _count(shown: Sequence[Any], rows: Sequence[Any]) -> str:
+    return str(len(rows)) if len(shown) == len(rows) else f"{len(shown)} of {len(rows)}"
+
+
+def _show(
+    shown: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    usual: Sequence[str],
+    selection: Selection,
+    title: str,
+) -> list[str]:
+    """Print the rows that are shown of all ``rows``, and write them if asked; gives the columns that are printed."""
+    printed = list(selection.columns or shown_columns(shown or rows, [*usual, *selection.named]))
+    print_table(rich_table(shown, printed, title))
+    if selection.out is not None:
+        export_rows(shown, selection.out, columns=selection.columns or known_columns(rows), printed=printed)
+        print(f"{len(shown)} row(s): {selection.out}")
+    return printed
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Do what ``arguments`` ask for.
+
+    Raises:
+        SearchError: it cannot be done.
+    """
+    options = parse_options(arguments, single=_SINGLE, repeated=("where",))
+    if options.words:
+        raise ConfigError(f"a study is named by study=NAME; got {' '.join(options.words)!r} (--help gives examples)")
+    selection, everything = read_selection(options), options.flag("all")
+    name, storage = options.one("study"), options.one("storage") or DEFAULT_STORAGE
+    if name is None and everything:
+        raise ConfigError("all=true needs study=NAME; without all, the studies are listed")
+    if name is None:
+        show_studies(storage, selection)
+    else:
+        (show_trials if everything else show_front)(load_stored(name, storage), selection)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    return run_command(run, arguments, help_text=HELP)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

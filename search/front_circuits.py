@@ -9,12 +9,12 @@ import optuna
 from evaluation import EvaluationError, RealReference, TrainedClassifier
 from gan.digest import json_digest
 from search.circuit_forms import CircuitPlan, describe_plan, simulator_of
-from search.front import candidate_folders, front_rows
 from search.headline import headline
 from search.planned import PLAN_FOLDER, circuit_scores, plan_generator
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
+from search.trial_rows import candidate_folders, front_rows
 from search.weights import load_generator
 from zk.errors import ZkError
 

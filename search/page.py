@@ -18,9 +18,10 @@ from typing import Any
 import yaml
 
 from search.files import write_text
-from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES, column_heading, headline_notes, with_headline
+from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES, headline_notes, with_headline
 from search.objective import SAMPLES_NAME
 from search.report import format_value
+from search.tables import markdown_table
 
 FRONT_COLUMNS = (
     "trial", "family", "widths", *HEADLINE_COLUMNS, *HEADLINE_SCORES, "cas", "cas_epochs", "einsum_operations",
@@ -44,19 +45,6 @@ LOCATIONS = frozenset(
      "cache_folder", "proving.srs_folder")
 )  # fmt: skip
 """Overrides that say where files are kept on one machine: they are left out of the command that a page gives."""
-
-
-def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return ``rows`` as a Markdown table of those ``columns`` that any row has; float scores are named so."""
-    shown = [name for name in columns if any(name in row for row in rows)]
-    lines = [f"| {' | '.join(map(column_heading, shown))} |", f"|{' --- |' * len(shown)}"]
-    lines += [f"| {' | '.join(_cell(row.get(name)) for name in shown)} |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    text = "-".join(map(str, value)) if isinstance(value, list) else format_value(value)
-    return _one_line(text).replace("|", "\\|")
 
 
 def _one_line(text: str) -> str:

@@ -18,8 +18,9 @@ from search.objectives import Objective, objective_values
 from search.record import TrialOutcome, TrialRecord
 
 _OBJECTIVES = "objectives"
+_REFERENCES = "references"
 RECORD = "record"
-OUTCOME = "outcome"
+OUTCOME = "trial_outcome"
 CANDIDATE = "candidate_digest"
 RESUMES = "resumes"
 """Attribute of a trial that takes up a stopped one: the number of that one."""
@@ -33,7 +34,8 @@ def open_study(
 ) -> optuna.Study:
     """Create the study ``name`` in ``storage``, or continue it.
 
-    ``signature`` is a digest of what makes trials comparable: data, classifier, budget, space.
+    ``signature`` is a digest of what makes trials comparable: data, classifier, budget, space. The study keeps the
+    objectives' reference points as they are now: they decide no trial, so they may change from session to session.
 
     Raises:
         StudyError: the stored study has other objectives or another signature.
@@ -57,6 +59,9 @@ def open_study(
                 f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
                 "its trials would not be comparable: choose another study.name, or restore the configuration"
             )
+    references = [float(objective.reference) for objective in objectives]
+    if study.user_attrs.get(_REFERENCES) != references:
+        study.set_user_attr(_REFERENCES, references)
     if _UID not in study.user_attrs:
         study.set_user_attr(_UID, uuid.uuid4().hex)
     with experimental_allowed():
@@ -146,6 +151,24 @@ def trial_outcome(trial: FrozenTrial) -> TrialOutcome | None:
 def study_uid(study: optuna.Study) -> str:
     """Return what tells this study from any other of the same name, in this storage or another."""
     return str(study.user_attrs[_UID])
+
+
+def objective_labels(study: optuna.Study) -> list[str]:
+    """Return direction and metric of each objective, ``maximize accuracy``."""
+    names = study.metric_names or [f"value {place}" for place in range(len(study.directions))]
+    return [f"{direction.name.lower()} {name}" for direction, name in zip(study.directions, names, strict=True)]
+
+
+def stored_references(study: optuna.Study) -> list[float] | None:
+    """Return the objectives' reference point that ``study`` keeps, or None for a study made before it kept one."""
+    found = study.user_attrs.get(_REFERENCES)
+    return None if found is None else [float(value) for value in found]
+
+
+def stored_signature(study: optuna.Study) -> str | None:
+    """Return the digest of what makes the trials of ``study`` comparable, or None if it keeps none."""
+    found = study.user_attrs.get(_SIGNATURE)
+    return None if found is None else str(found)
 
 
 def file_record(trial: Trial, record: TrialRecord) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.errors import SearchError
+from search.stored import DEFAULT_STORAGE
 from search.tiers.alternatives import read_alternatives
 from search.tiers.arithmetic import read_roundings, read_weight_forms
 from search.tiers.collect import read_trials, tier_rows
@@ -18,7 +19,6 @@ from search.tiers.published import published_experiments
 from search.tiers.row import TierRow
 from zk.errors import ZkError
 
-STORAGE = "sqlite:///mlruns/optuna.db"
 LADDER = Path("mlruns/studies/compile-ladder")
 RESULTS = Path("docs/results")
 STEM = Path("docs/results/tiers")
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page and print the paths of its files; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m search.tiers", description=__doc__)
     parser.add_argument("command", choices=["report"], help="what to do")
-    parser.add_argument("--storage", default=STORAGE, help="Optuna's storage of the studies")
+    parser.add_argument("--storage", default=DEFAULT_STORAGE, help="Optuna's storage of the studies")
     parser.add_argument("--out", type=Path, default=STEM, help="path of the page, without ending")
     parser.add_argument("--ladder", type=Path, default=LADDER, help="folder of experiment=compile_ladder")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of what the benchmarks wrote")

@@ -8,9 +8,9 @@ from typing import Any
 
 import optuna
 
-from search.front import front_rows, trial_rows
 from search.tiers.published import PublishedExperiment
 from search.tiers.row import REGIMES, TierRow, row_of_trial
+from search.trial_rows import rows_with_headlines
 
 _NAME = re.compile(rf"(?P<id>[a-z0-9_]+)-(?P<regime>{'|'.join(REGIMES)})(-.+)?")
 
@@ -21,8 +21,7 @@ def read_trials(storage: str) -> dict[str, list[dict[str, Any]]]:
     for name in optuna.get_all_study_names(storage):
         if _NAME.fullmatch(name):
             study = optuna.load_study(study_name=name, storage=storage)
-            front = {row["trial"]: row for row in front_rows(study)}
-            found[name] = [front.get(row["trial"], row) for row in trial_rows(study)]
+            found[name] = rows_with_headlines(study)
     return found
 
 

@@ -133,7 +133,7 @@ _TEXT = {"reason": "reason", "arithmetic": "headline_arithmetic", "classifier_di
 
 
 def row_of_trial(id: str, tier: int, regime: str, study: str, trial: Mapping[str, Any]) -> TierRow:
-    """Make a row of a trial's flat record (:func:`search.front.front_rows`)."""
+    """Make a row of a trial's flat record (:func:`search.trial_rows.front_rows`)."""
     found: dict[str, Any] = {name: int(trial[key]) for name, key in _WHOLE.items() if key in trial}
     found |= {name: float(trial[key]) for name, key in _REAL.items() if key in trial}
     found |= {name: str(trial[key]) for name, key in _TEXT.items() if key in trial}

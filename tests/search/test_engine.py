@@ -15,12 +15,12 @@ from gan.training import TrainingHooks
 from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
 from search.errors import StudyError
-from search.front import front_rows, trial_rows
 from search.record import TrialOutcome, TrialRecord
 from search.runner import SerialRunner
 from search.samplers import grid, nsga2, random, tpe
 from search.space import build_search_space
 from search.study import add_late_findings, ended_trials, front_trials, hypervolume_history, scored_trials
+from search.trial_rows import front_rows, trial_rows
 from tests.search.conftest import OBJECTIVES, CheapEvaluator, SilentObserver
 
 MakeStudy = Callable[..., optuna.Study]

@@ -14,12 +14,12 @@ from gan.training import TrainingHooks
 from search import front_circuits
 from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
-from search.front import front_rows, trial_rows
 from search.front_circuits import score_circuits
 from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES
 from search.record import TrialRecord
 from search.study import add_late_findings, front_trials
 from search.tracking import Tracker
+from search.trial_rows import front_rows, trial_rows
 from tests.search.conftest import CheapEvaluator, SilentObserver
 from zk.errors import OptionError
 

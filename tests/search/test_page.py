@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from search.headline import HEADLINE_SCORES
-from search.page import circuit_lines, markdown_table, proof_lines, write_page
+from search.page import circuit_lines, proof_lines, write_page
+from search.tables import markdown_table
 
 ROW: dict[str, Any] = {
     "trial": 3, "state": "scored", "front": True, "family": "mlp", "widths": [8, 4], "accuracy": 0.625, "rows": 12345,

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from search.files import write_text
-from search.front import to_csv
 from search.headline import HEADLINE_SCORES, with_headline
 from search.objectives import Objective
 from search.pictures import GRID_COLUMNS, image_grid, save_class_grid
 from search.plots import hypervolume_figure, parallel_figure, pareto_figure
 from search.report import ReportContent, format_value, render_report
+from search.trial_rows import to_csv
 
 OBJECTIVES = [
     Objective("accuracy", "maximize", 0.0),
