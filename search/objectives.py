@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from search.errors import ConfigError
 
 DIRECTIONS = ("maximize", "minimize")
@@ -50,3 +53,16 @@ def objective_values(objectives: Sequence[Objective], metrics: Mapping[str, floa
             )
         values.append(float(value))
     return values
+
+
+def minimised(objectives: Sequence[Objective], values: Sequence[float]) -> tuple[float, ...]:
+    """Return ``values`` with the sign turned where an objective is maximised."""
+    return tuple(
+        -value if objective.direction == "maximize" else value
+        for objective, value in zip(objectives, values, strict=True)
+    )
+
+
+def references(objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:
+    """Return the objectives' reference points, minimised; float64 [M]."""
+    return np.array(minimised(objectives, [objective.reference for objective in objectives]))

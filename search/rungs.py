@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.objectives import Objective
 from search.record import TrialOutcome
 from search.study import CANDIDATE, RECORD, trial_outcome
 
@@ -32,19 +30,6 @@ class RungScore:
     digest: str
     values: tuple[float, ...]
     stopped: bool
-
-
-def minimised(objectives: Sequence[Objective], values: Sequence[float]) -> tuple[float, ...]:
-    """Return ``values`` with the sign turned where an objective is maximised."""
-    return tuple(
-        -value if objective.direction == "maximize" else value
-        for objective, value in zip(objectives, values, strict=True)
-    )
-
-
-def references(objectives: Sequence[Objective]) -> np.ndarray:
-    """Return the objectives' reference points, minimised; float64 [M]."""
-    return np.array(minimised(objectives, [objective.reference for objective in objectives]))
 
 
 def file_rung(trial: Trial, images: int, values: Sequence[float], metrics: Mapping[str, float]) -> None:

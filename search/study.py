@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.errors import StudyError
 from search.experimental import experimental_allowed
-from search.objectives import Objective, objective_values
+from search.front_measures import running_hypervolume
+from search.objectives import Objective, minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
 
 _OBJECTIVES = "objectives"
@@ -245,16 +247,10 @@ def front_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def hypervolume_history(study: optuna.Study, objectives: Sequence[Objective]) -> list[float]:
-    """Return the hypervolume of the front after each complete trial, against the objectives' reference point.
-
-    Computed by Optuna; empty for fewer than two objectives, for which it is not defined there.
-    """
-    if len(objectives) < 2 or not scored_trials(study):
-        return []
-    with experimental_allowed():
-        figure = optuna.visualization.plot_hypervolume_history(study, [objective.reference for objective in objectives])
-    history = dict(zip(figure.data[0].x, figure.data[0].y, strict=True))
-    return [float(history[trial.number]) for trial in scored_trials(study)]
+    """Return the hypervolume of the front after each scored trial, against the objectives' reference point."""
+    values = [minimised(objectives, trial.values) for trial in scored_trials(study)]
+    points = np.array(values, dtype=np.float64).reshape(len(values), len(objectives))
+    return [float(volume) for volume in running_hypervolume(points, references(objectives))]
 
 
 Late = dict[str, dict[str, Any]]
