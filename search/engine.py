@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,15 @@ class StudyPlan:
     halving: Halving = field(default_factory=Halving)
     rungs: tuple[int, ...] = ()
 
+    def draw(self, trial: Trial) -> Candidate:
+        """Return the candidate that the sampler proposes for ``trial``.
+
+        Raises:
+            gan.errors.SpecError: it is no legal spec.
+        """
+        spec = self.space.suggest_spec(trial, num_classes=self.num_classes, image_size=self.image_size)
+        return Candidate(spec, self.space.suggest_recipe(trial, self.recipe), self.budget, self.seed)
+
 
 class Observer(Protocol):
     """Follows a study at its edge."""
@@ -93,6 +103,7 @@ def run_study(study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Ob
 
     An error that is no outcome of a candidate ends the open trials as interrupted and is raised.
     """
+    _finish_draws(study, plan)
     close_interrupted(study, plan.objectives)
     work = _Work(study, plan, runner, observer)
     try:
@@ -100,6 +111,17 @@ def run_study(study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Ob
     except BaseException:
         work.abandon()
         raise
+
+
+def _finish_draws(study: optuna.Study, plan: StudyPlan) -> None:
+    """Draw what is missing in trials whose driver died while it drew them.
+
+    A grid takes an ended trial with half of its parameters for everything that begins like it.
+    """
+    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if CANDIDATE not in left.user_attrs:
+            with contextlib.suppress(SpecError):
+                plan.draw(Trial(study, left._trial_id))
 
 
 @dataclass
@@ -157,7 +179,7 @@ class _Work:
         self._take_up_stopped()
         trial = self._study.ask()
         try:
-            candidate = self._draw(trial)
+            candidate = self._plan.draw(trial)
         except SpecError as error:
             trial.set_user_attr("illegal", str(error))
             self._observer.trial_rejected(trial.number, str(error))
@@ -188,11 +210,6 @@ class _Work:
                 if not taken_up(self._study, original.number):
                     self._study.enqueue_trial(original.params, user_attrs={RESUMES: original.number})
                     return
-
-    def _draw(self, trial: Trial) -> Candidate:
-        plan = self._plan
-        spec = plan.space.suggest_spec(trial, num_classes=plan.num_classes, image_size=plan.image_size)
-        return Candidate(spec, plan.space.suggest_recipe(trial, plan.recipe), plan.budget, plan.seed)
 
     def _begin(self, trial: Trial, candidate: Candidate) -> None:
         hooks = self._observer.trial_started(trial.number, candidate)

@@ -95,6 +95,19 @@ def test_an_exhausted_grid_ends_the_study(make_study: MakeStudy, plan: StudyPlan
     assert len({candidate.digest for candidate in evaluate.calls}) == len(evaluate.calls) == 10
 
 
+def test_a_trial_killed_while_it_was_drawn_hides_nothing_from_a_grid(make_study: MakeStudy, plan: StudyPlan) -> None:
+    fixed = build_search_space(
+        families={"subpixel": {"stages": 1, "width_0": {"choices": [4, 5]}}},
+        shared={"latent_dim": {"choices": [2, 3, 4]}, "conditioning": "one_hot"},
+    )
+    study, evaluate = make_study(sampler=grid(seed=0)), CheapEvaluator()
+    study.ask()
+    study.ask().suggest_categorical("family", ["subpixel"])
+    run_study(study, replace(plan, space=fixed, trained=99), SerialRunner(evaluate), SilentObserver())
+    assert len({candidate.digest for candidate in evaluate.calls}) == len(evaluate.calls) == 6
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
 def test_illegal_draws_are_recorded_and_cost_nothing(make_study: MakeStudy, plan: StudyPlan) -> None:
     deep = build_search_space(
         families={"subpixel": {"stages": {"choices": [1, 2]}, "width_0": {"low": 4, "high": 60}, "width_1": 4}},

@@ -1,0 +1,258 @@
+"""Kill drivers, workers and provers of a cheap study at random moments, and compare what comes out with a quiet run.
+
+``python benchmarks/kills.py docs/results/kills.json [--kills 200] [--candidates 300]``: two studies over a grid of
+candidates, one without rungs and one with, share the kills. A candidate's training is a number of short steps with a
+checkpoint after each, and one child process that stands for a prover; its scores follow from its spec alone, so a study
+without rungs must end with the very trials of an undisturbed one. With rungs the order of arrival decides who stops, so
+what must hold there is checked instead. Minutes; the real engine, workers and storage, no networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from optuna.trial import TrialState
+
+from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord
+from search.candidate import Candidate
+from search.engine import StudyPlan, run_study
+from search.files import write_text
+from search.halving import Halving
+from search.local_runner import LocalRunner
+from search.objectives import Objective, minimised
+from search.record import TrialOutcome, TrialRecord
+from search.rungs import passed_rungs
+from search.runner import SerialRunner
+from search.samplers import grid
+from search.space import build_search_space
+from search.study import CANDIDATE, REPEATS, front_trials, open_study, scored_trials, trained_trials, trial_outcome
+
+STEPS, STEP_IMAGES = 18, 10
+OBJECTIVES = (Objective("accuracy", "maximize", 0.0), Objective("rows", "minimize", 1000.0))
+PROVER = "the prover"
+DRIVER_WORKER_PROVER = (1, 12, 6)
+"""Weights of whom to kill: a driver takes seconds to begin, and one killed sooner than that would never have workers."""
+
+
+@dataclass(frozen=True)
+class Cheap:
+    """Stands for training and scoring; ``step_seconds`` is slept at each step."""
+
+    step_seconds: float
+
+    def __call__(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+    ) -> TrialRecord:
+        """Go on from the checkpoint, a step at a time."""
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = folder / "checkpoint.json"
+        done = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
+        last = STEPS if until_images is None else -(-until_images // STEP_IMAGES)
+        while done < last:
+            if self.step_seconds and done == STEPS // 3:
+                subprocess.run([sys.executable, "-S", "-c", f"import time; time.sleep(.2)  # {PROVER}"], check=False)
+            time.sleep(self.step_seconds)
+            done += 1
+            with (folder / "steps.log").open("a", encoding="utf-8") as log:
+                log.write(f"{done}\n")
+            write_text(checkpoint, json.dumps(done))
+            hooks.on_record(TrainingRecord(done, done * STEP_IMAGES, 0.0, 0.0, 0.0, 0.0, None))
+        place = candidate.spec.latent_dim
+        metrics = {"accuracy": (place * 37 % 101) / 101 * done / STEPS, "rows": float(place * 61 % 97)}
+        return TrialRecord(candidate, TrialOutcome.SCORED, "", metrics, {"rows": -1.0}, folder)
+
+
+class Silent:
+    """Hears everything and says nothing."""
+
+    def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
+        """Give callbacks that do nothing."""
+        return TrainingHooks()
+
+    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
+        """Ignore a comparison."""
+
+    def trial_ended(self, number: int, record: TrialRecord) -> None:
+        """Ignore an end."""
+
+    def trial_rejected(self, number: int, reason: str) -> None:
+        """Ignore a rejection."""
+
+    def trial_repeated(self, number: int, original: int) -> None:
+        """Ignore a repetition."""
+
+
+def plan_of(folder: Path, candidates: int, *, rungs: bool) -> StudyPlan:
+    """Return the plan of a study over ``candidates`` generators that differ in their latent size."""
+    space = build_search_space(
+        families={"subpixel": {"stages": 1, "width_0": 4}},
+        shared={"latent_dim": {"low": 1, "high": candidates}, "conditioning": "one_hot"},
+    )
+    rules = Halving(reduction=3, rungs=2, peers=4)
+    return StudyPlan(
+        space=space,
+        recipe=TrainingRecipe(),
+        budget=TrainingBudget(steps=STEPS),
+        objectives=OBJECTIVES,
+        image_size=16,
+        num_classes=2,
+        trained=candidates,
+        candidates=20 * candidates,
+        seed=0,
+        folder=folder,
+        halving=rules,
+        rungs=rules.rung_images(STEPS * STEP_IMAGES) if rungs else (),
+    )
+
+
+def study_of(folder: Path, name: str) -> optuna.Study:
+    """Open the study ``name`` in the database of ``folder``."""
+    return open_study(
+        name=name,
+        storage=f"sqlite:///{folder}/optuna.db",
+        objectives=OBJECTIVES,
+        sampler=grid(seed=0),
+        signature="kills",
+    )
+
+
+def drive(folder: Path, name: str, plan: StudyPlan, step_seconds: float) -> None:
+    """Work on the study until it is finished, with two workers."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    runner = LocalRunner(Cheap(step_seconds), workers=2, threads=1, attempts=10**6, say=lambda text: None)
+    with contextlib.closing(runner):
+        run_study(study_of(folder, name), plan, runner, Silent())
+
+
+def victims(driver: int) -> dict[str, list[psutil.Process]]:
+    """Return the driver, its workers and their provers, as they are now."""
+    found: dict[str, list[psutil.Process]] = {"driver": [], "worker": [], "prover": []}
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(driver)
+        found["driver"].append(process)
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if PROVER in " ".join(child.cmdline()):
+                    found["prover"].append(child)
+                elif "forkserver" in " ".join(child.cmdline()) and child.ppid() != driver:
+                    found["worker"].append(child)
+    return found
+
+
+def disturb(
+    folder: Path, name: str, plan: StudyPlan, *, kills: int, rng: random.Random, seconds: float
+) -> Counter[str]:
+    """Drive the study to its end, with ``kills`` kills on the way; gives how many of each kind there were."""
+    context, done = multiprocessing.get_context("spawn"), Counter[str]()
+    while True:
+        driver = context.Process(target=drive, args=(folder, name, plan, seconds))
+        driver.start()
+        while driver.is_alive():
+            driver.join(rng.uniform(0.05, 1.5))
+            if not driver.is_alive() or done.total() >= kills:
+                continue
+            kind = rng.choices(("driver", "worker", "prover"), DRIVER_WORKER_PROVER)[0]
+            if found := victims(driver.pid or 0)[kind]:
+                with contextlib.suppress(psutil.Error):
+                    os.kill(rng.choice(found).pid, signal.SIGKILL)
+                    done[kind] += 1
+        driver.join()
+        if driver.exitcode == 0:
+            return done
+
+
+def figures(study: optuna.Study, folder: Path, candidates: int) -> dict[str, Any]:
+    """Return what must be zero, and what was lost."""
+    told = [trial for trial in study.trials if REPEATS not in trial.user_attrs]
+    ends = Counter(trial.user_attrs[CANDIDATE] for trial in told if trial.state is TrialState.COMPLETE)
+    steps = {path.parent.name: path.read_text().split() for path in folder.glob("*/steps.log")}
+    points = {trial.number: minimised(OBJECTIVES, trial.values) for trial in scored_trials(study)}
+    front = {
+        number
+        for number, mine in points.items()
+        if not any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in points.values())
+    }
+    return {
+        "lost_trials": candidates - len(trained_trials(study)),
+        "double_counted": sum(count - 1 for count in ends.values()),
+        "stuck_running": sum(not trial.state.is_finished() for trial in study.trials),
+        "wrong_front": sorted(front ^ {trial.number for trial in front_trials(study)}),
+        "repeated_steps": sum(len(done) - len(set(done)) for done in steps.values()),
+        "steps": sum(len(set(done)) for done in steps.values()),
+    }
+
+
+def compare_at_rungs(study: optuna.Study) -> int:
+    """Return how many trials break what holds with rungs: a scored one passed all, a stopped one has a last rung."""
+    wrong = 0
+    for trial in trained_trials(study):
+        passed = passed_rungs(trial)
+        wrong += len(passed) != 2 if trial_outcome(trial) is TrialOutcome.SCORED else not passed
+    return wrong
+
+
+def main() -> int:
+    """Run both studies and write the figures; gives the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--candidates", type=int, default=300, help="of each study")
+    parser.add_argument("--step-seconds", type=float, default=0.08)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder, rng = Path(place), random.Random(given.seed)
+        quiet = replace(plan_of(folder / "quiet", given.candidates, rungs=False))
+        run_study(study_of(folder, "quiet"), quiet, SerialRunner(Cheap(0.0)), Silent())
+        expected = {t.user_attrs[CANDIDATE]: tuple(t.values) for t in scored_trials(study_of(folder, "quiet"))}
+        for name in ("plain", "rungs"):
+            plan = plan_of(folder / name, given.candidates, rungs=name == "rungs")
+            started = time.monotonic()
+            done = disturb(folder, name, plan, kills=given.kills // 2, rng=rng, seconds=given.step_seconds)
+            study = study_of(folder, name)
+            found = figures(study, folder / name, given.candidates)
+            scores = {t.user_attrs[CANDIDATE]: tuple(t.values) for t in scored_trials(study)}
+            found["wrong_values"] = sum(expected.get(digest) != values for digest, values in scores.items())
+            if name == "plain":
+                found["equals_undisturbed"] = scores == expected
+            else:
+                found["broken_rungs"] = compare_at_rungs(study)
+                found["stopped"] = given.candidates - len(scores)
+            result[name] = {"injected": dict(done), "seconds": time.monotonic() - started, **found}
+            print(json.dumps({name: result[name]}))
+    total = Counter[str]()
+    for name in ("plain", "rungs"):
+        total.update(result[name]["injected"])
+    kept = ("lost_trials", "double_counted", "stuck_running", "repeated_steps")
+    result["kills"] = {
+        "injected": total.total(),
+        **{key: sum(result[n][key] for n in ("plain", "rungs")) for key in kept},
+    }
+    write_text(given.out, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["kills"]))
+    bad = sum(result["kills"][key] for key in kept[:3]) + len(
+        result["plain"]["wrong_front"] + result["rungs"]["wrong_front"]
+    )
+    return 1 if bad or not result["plain"]["equals_undisturbed"] or result["rungs"]["broken_rungs"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
