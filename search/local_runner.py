@@ -43,8 +43,8 @@ class LocalRunner:
     """Evaluates ``workers`` segments at a time, each in a process of its own with ``threads`` threads.
 
     Processes are forked from a server that has imported everything and run nothing, since PyTorch's thread pools do not
-    survive a fork of this process; so a dead worker is replaced in milliseconds. A segment whose worker dies ``attempts``
-    times ends as lost; its checkpoint is continued each time.
+    survive a fork of this process; so a dead worker is soon replaced. A segment whose worker dies ``attempts`` times
+    ends as lost; its checkpoint is continued each time.
 
     Args:
         evaluate: is sent to each worker once, so it must be picklable.

@@ -35,9 +35,11 @@ from search.proving import ProvingPlan
 from search.session import prepare, run_session
 from search.settings import SessionSettings
 from search.several import run_each
+from search.stored import load_stored
 from search.study import study_uid
 from search.teacher import load_teacher
 from search.tracking import Tracker
+from search.warm_start import SeedCandidate, front_seeds, published_seeds
 from zk.cost import machine_cost_model
 from zk.cost_model import CostModel, load_cost_model
 from zk.errors import ZkError
@@ -189,9 +191,24 @@ def build_settings(config: DictConfig) -> SessionSettings:
         device=device,
         teacher=teacher,
         continues=_continued(config.study, recipe),
+        seeds=_seeds(config),
         engine=instantiate(config.engine),
         halving=instantiate(config.halving) if config.get("halving") is not None else None,
     )
+
+
+def _seeds(config: DictConfig) -> tuple[SeedCandidate, ...]:
+    """Candidates of the sources that ``study.seeds`` names."""
+    found = list[SeedCandidate]()
+    for source in config.study.seeds:
+        if source == "published":
+            dataset: ImageDataset = instantiate(config.dataset)
+            found += published_seeds(
+                Path(CONFIG_FOLDER), num_classes=dataset.num_classes, image_size=dataset.image_size
+            )
+        else:
+            found += front_seeds(load_stored(source, config.study.storage))
+    return tuple(found)
 
 
 def _continued(study: DictConfig, recipe: TrainingRecipe) -> Path | None:

@@ -28,6 +28,7 @@ from search.proving import ProofAttempt
 from search.settings import SessionSettings
 from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
+from search.warm_start import enqueue_seeds
 from zk.cost import shipped_cost_model
 from zk.cost_model import cost_model_digest
 
@@ -106,6 +107,9 @@ def run_session(
         attachments=tuple(attachments),
         say=say,
     )
+    queued, outside = enqueue_seeds(study, settings.space, settings.seeds)
+    for sentence in ([f"{queued} candidates queued to begin with"] if queued else []) + outside:
+        say(sentence)
     plan = _plan(settings, dataset)
     evaluate = _evaluator(settings, dataset, judges)
     with closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner:

@@ -15,6 +15,7 @@ from search.objective import EvaluationSettings
 from search.objectives import Objective
 from search.proving import ProvingPlan
 from search.space import SearchSpace
+from search.warm_start import SeedCandidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class SessionSettings:
         cache_folder: of classifiers.
         device: where networks train.
         teacher: whom the recipe's distillation learns from; None without one.
+        seeds: candidates to begin with.
         engine: where trials run.
         halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
@@ -69,5 +71,6 @@ class SessionSettings:
     device: torch.device
     teacher: Teacher | None = None
     continues: Path | None = None
+    seeds: tuple[SeedCandidate, ...] = ()
     engine: Engine = field(default_factory=LocalEngine)
     halving: Halving | None = None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gan.errors import SpecError
 from gan.mechanisms import Mechanisms
 from gan.spec import FAMILIES, GeneratorSpec
 from gan.training import TrainingRecipe
 from search.errors import ConfigError
 
 Value = str | int | float | bool
-MECHANISM = "mechanisms."
+MECHANISM, RECIPE = "mechanisms.", "recipe."
 
 
 class Suggester(Protocol):
@@ -114,10 +115,83 @@ class SearchSpace:
         )
         return GeneratorSpec.from_mapping({"family": family, **drawn})
 
+    def parameters_of(self, spec: GeneratorSpec, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with which this space draws ``spec``, and those fields of ``recipe`` that it searches.
+
+        Fields that ``recipe`` does not know stay open, for the sampler to draw.
+
+        Raises:
+            ConfigError: it cannot; the message names every value that is outside.
+        """
+        if spec.family not in dict(self.families):
+            raise ConfigError(
+                f"it is not in this search space: family {spec.family} is not one of {', '.join(dict(self.families))}"
+            )
+        wanted = _Wanted(spec, recipe)
+        try:
+            drawn = self.suggest_spec(wanted, num_classes=spec.num_classes, image_size=spec.image_size)
+            for name, dimension in self.recipe:
+                dimension.suggest(wanted, f"{RECIPE}{name}")
+        except SpecError as error:
+            raise ConfigError(str(error)) from error
+        if not wanted.outside and drawn != spec:
+            theirs, mine = dataclasses.asdict(spec), dataclasses.asdict(drawn)
+            wanted.outside += [
+                f"{name} {theirs[name]} is {mine[name]} here" for name in mine if mine[name] != theirs[name]
+            ]
+        if wanted.outside:
+            raise ConfigError(f"it is not in this search space: {'; '.join(wanted.outside)}")
+        return wanted.parameters
+
     def suggest_recipe(self, trial: Suggester, base: TrainingRecipe) -> TrainingRecipe:
         """Return ``base`` with the searched fields drawn."""
-        drawn = {name: dimension.suggest(trial, f"recipe.{name}") for name, dimension in self.recipe}
+        drawn = {name: dimension.suggest(trial, f"{RECIPE}{name}") for name, dimension in self.recipe}
         return dataclasses.replace(base, **drawn)
+
+
+class _Wanted:
+    """Draws what a given spec has, and notes what a dimension does not offer."""
+
+    def __init__(self, spec: GeneratorSpec, recipe: Mapping[str, Any]) -> None:
+        self._spec, self._recipe = spec, recipe
+        self.parameters: dict[str, Any] = {}
+        self.outside: list[str] = []
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
+        return self._taken(name, choices[0], lambda value: value in choices, f"one of {list(choices)}")
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        def offered(value: Any) -> bool:
+            return isinstance(value, int) and low <= value <= high and (value - low) % step == 0
+
+        return int(self._taken(name, low, offered, f"from {low} to {high} in steps of {step}"))
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return float(self._taken(name, low, lambda value: low <= value <= high, f"from {low} to {high}"))
+
+    def _taken(self, name: str, instead: Any, offered: Callable[[Any], bool], what: str) -> Any:
+        value = self._value(name)
+        if value is None and name.startswith(RECIPE):
+            return instead
+        if value is None or not offered(value):
+            self.outside.append(f"{name} {value} is not {what}")
+            return instead
+        self.parameters[name] = value
+        return value
+
+    def _value(self, parameter: str) -> Any:
+        spec = self._spec
+        if parameter.startswith(RECIPE):
+            return self._recipe.get(parameter.removeprefix(RECIPE))
+        name = parameter.removeprefix(f"{spec.family}.")
+        if name == "stages":
+            return len(spec.widths)
+        if name.startswith("width_"):
+            place = int(name.removeprefix("width_"))
+            return spec.widths[place] if place < len(spec.widths) else None
+        if name.startswith(MECHANISM):
+            return getattr(spec.mechanisms, name.removeprefix(MECHANISM))
+        return getattr(spec, name)
 
 
 def build_search_space(
