@@ -11,3 +11,7 @@ class ConfigError(SearchError, ValueError):
 
 class StudyError(SearchError, RuntimeError):
     """A study cannot be continued as asked."""
+
+
+class StorageUnreachable(SearchError, RuntimeError):
+    """A database or server stayed out of reach for as long as a study waits; what was finished is kept."""

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
 from gan.training import Teacher, TrainingRecipe, resolve_device
-from search.errors import ConfigError, SearchError
+from search.errors import ConfigError, SearchError, StorageUnreachable
 from search.files import write_text
 from search.finalists import proved_row
 from search.finish import file_results, print_results
@@ -35,9 +36,11 @@ from search.proving import ProvingPlan
 from search.session import prepare, run_session
 from search.settings import SessionSettings
 from search.several import run_each
+from search.signals import sigterm_interrupts
 from search.study import study_uid
 from search.teacher import load_teacher
 from search.tracking import Tracker
+from search.urls import safe_url
 from zk.cost import machine_cost_model
 from zk.cost_model import CostModel, load_cost_model
 from zk.errors import ZkError
@@ -53,6 +56,11 @@ CONFIG_FOLDER = str(Path(__file__).resolve().parents[1] / "conf")
 @hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")
 def main(config: DictConfig) -> None:
     """Run or continue the study that the configuration describes, or each of those that it lists."""
+    with sigterm_interrupts():
+        _main(config)
+
+
+def _main(config: DictConfig) -> None:
     try:
         if names := config.get("experiments"):
             hydra_config = HydraConfig.get()
@@ -87,12 +95,12 @@ def run(config: DictConfig) -> None:
         SearchError, gan.errors.GanError, evaluation.EvaluationError, zk.errors.ZkError: what was asked cannot be done.
     """
     started = time.monotonic()
-    resolved = OmegaConf.to_yaml(config, resolve=True)
+    resolved = safe_url(OmegaConf.to_yaml(config, resolve=True))
     provenance: dict[str, Any] = {
         "commit": commit(),
         "packages": package_versions(),
         "machine": machine(),
-        "command": sys.argv,
+        "command": [safe_url(argument) for argument in sys.argv],
     }
     if config.dry_run:
         print(resolved + json.dumps(provenance, indent=2))
@@ -122,10 +130,11 @@ def run(config: DictConfig) -> None:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
         paths = file_results(result, settings, tracker, output, commit=provenance["commit"])
     except BaseException:
-        tracker.end(tracker.parent_id, failed=True)
+        with suppress(StorageUnreachable):  # what ended the session must not be hidden by this
+            tracker.end(tracker.parent_id, failed=True)
         raise
     tracker.end(tracker.parent_id)
-    print_results(result, settings, paths, seconds=time.monotonic() - started, uri=config.tracking.uri)
+    print_results(result, settings, paths, seconds=time.monotonic() - started, uri=safe_url(config.tracking.uri))
     if config.proving.required and proved_row(study, settings) is None:
         raise ConfigError("proving.required is true and no proof counts; see the report")
 
@@ -189,6 +198,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         device=device,
         teacher=teacher,
         continues=_continued(config.study, recipe),
+        patience=instantiate(config.patience),
     )
 
 
@@ -238,4 +248,5 @@ def build_tracker(config: DictConfig, *, uid: str) -> Tracker:
         artifacts=Path(config.tracking.artifacts),
         study=config.study.name,
         uid=uid,
+        patience=instantiate(config.patience),
     )

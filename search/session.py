@@ -19,12 +19,14 @@ from gan.data import ImageDataset
 from gan.digest import json_digest
 from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
+from search.filing import file_missing
 from search.finalists import prove_best, score_front
 from search.front_circuits import score_circuits
 from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
 from search.settings import SessionSettings
+from search.storage import build_storage
 from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
 from zk.cost import shipped_cost_model
@@ -73,11 +75,12 @@ def prepare(
 
     Raises:
         StudyError: the stored study was made under another configuration.
+        StorageUnreachable: its storage stayed out of reach.
     """
     judges = train_judges(settings, dataset, say=say)
     study = open_study(
         name=settings.name,
-        storage=settings.storage,
+        storage=build_storage(settings.storage, patience=settings.patience, say=say),
         objectives=settings.objectives,
         sampler=sampler,
         signature=signature(settings, dataset, judges),
@@ -106,6 +109,7 @@ def run_session(
         say=say,
     )
     run_study(study, _plan(settings, dataset), _evaluator(settings, dataset, judges), observer)
+    file_missing(study, tracker, tags, say)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)
     with timed(study, "circuit_scores"):

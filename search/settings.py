@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
 from gan.training import Teacher, TrainingBudget, TrainingRecipe
 from search.objective import EvaluationSettings
 from search.objectives import Objective
+from search.patience import Patience
 from search.proving import ProvingPlan
 from search.space import SearchSpace
 
@@ -42,6 +43,7 @@ class SessionSettings:
         device: where networks train.
         teacher: whom the recipe's distillation learns from; None without one.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
+        patience: with a study's storage that is out of reach.
     """
 
     name: str
@@ -65,3 +67,4 @@ class SessionSettings:
     device: torch.device
     teacher: Teacher | None = None
     continues: Path | None = None
+    patience: Patience = field(default_factory=Patience)

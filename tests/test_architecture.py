@@ -23,7 +23,9 @@ FLOORS = [
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
     {"search.observer", "search.proof_text", "search.report", "search.plots"},
+    {"search.filing"},
     {"search.engine", "search.tracking", "search.front"},
+    {"search.drivers"},
     {"search.study"},
     {"search.proving"},
     {"search.planned"},
@@ -31,7 +33,9 @@ FLOORS = [
 ]
 SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
-    "mlflow": {"search.tracking"},
+    "mlflow": {"search.tracking", "search.tracking_client"},
+    "requests": {"search.tracking_client"},
+    "sqlalchemy": {"search.passing", "search.storage", "search.tracking_client"},
     "optuna": {
         "search.run",
         "search.session",
@@ -39,6 +43,10 @@ SOLE_IMPORTERS = {
         "search.front_circuits",
         "search.engine",
         "search.study",
+        "search.drivers",
+        "search.filing",
+        "search.patient_storage",
+        "search.storage",
         "search.front",
         "search.samplers",
         "search.experimental",
