@@ -11,6 +11,7 @@ from search.errors import ConfigError, StorageUnreachable
 from search.urls import safe_url
 
 T = TypeVar("T")
+_SHORTEST_PAUSE_SECONDS = 1e-3  # what is left of a wait may be a rounding error
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def patiently(
             now = clock()
             began = now if first_failure is None else first_failure
             left = patience.wait_seconds - (now - began)
-            if left <= 0:
+            if left < _SHORTEST_PAUSE_SECONDS:
                 raise StorageUnreachable(_given_up(what, now - began, error)) from error
             if first_failure is None:
                 say(f"{what} is out of reach ({_reason(error)}); waiting for up to {patience.wait_seconds:.0f} s")

@@ -30,6 +30,7 @@ CONNECTION = {
     "tcp_user_timeout": 60_000,  # milliseconds without an acknowledgement
 }
 """libpq's parameters that end the wait for a server that went away without a word; those in the URL come first."""
+_RACES = 20
 
 
 def build_storage(
@@ -57,10 +58,10 @@ def build_storage(
     address = _address(url)
     patience, what = patience or Patience(), f"storage {safe_url(url)}"
     backend = patiently(
-        lambda: _open(address),
+        lambda: _open(address, sleep),
         what=what,
         patience=patience,
-        is_passing=lambda error: storage_error_passes(error) or lost_a_race(error),
+        is_passing=storage_error_passes,
         say=say,
         sleep=sleep,
         clock=clock,
@@ -89,19 +90,38 @@ def _address(url: str) -> URL:
     return address.set(drivername="postgresql+psycopg2")  # SQLAlchemy 2.1 takes another driver for the bare name
 
 
-def _open(address: URL) -> RDBStorage:
-    # Optuna fills {SCHEMA_VERSION} into addresses; a brace of a password is doubled to come through that.
-    text = address.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    if address.drivername not in SQLITE:
-        settings = {key: value for key, value in CONNECTION.items() if key not in address.query}
-        return RDBStorage(text, engine_kwargs={"pool_pre_ping": True, "connect_args": settings})
+def _open(address: URL, sleep: Callable[[float], None]) -> RDBStorage:
+    """Open the database; of drivers that make its tables at the same time all but one fail, and try again."""
+    for left in reversed(range(_RACES)):
+        try:
+            return _open_sqlite(address) if address.drivername in SQLITE else _open_server(address)
+        except exc.DBAPIError as error:
+            if not (left and lost_a_race(error)):
+                raise
+            sleep(0.2)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _open_server(address: URL) -> RDBStorage:
+    settings = {key: value for key, value in CONNECTION.items() if key not in address.query}
+    return RDBStorage(_for_optuna(address), engine_kwargs={"pool_pre_ping": True, "connect_args": settings})
+
+
+def _open_sqlite(address: URL) -> RDBStorage:
     path = Path(str(address.database))
     path.parent.mkdir(parents=True, exist_ok=True)
-    busy = {} if "timeout" in address.query else {"timeout": BUSY_SECONDS}
-    with locked(path.with_name(f"{path.name}.opening")):  # two that make the same tables spoil each other's work
-        storage = RDBStorage(text, engine_kwargs={"connect_args": busy})
+    settings = {} if "timeout" in address.query else {"timeout": BUSY_SECONDS}
+    with locked(
+        path.with_name(f"{path.name}.opening")
+    ):  # here one can wait instead: statements are committed one by one
+        storage = RDBStorage(_for_optuna(address), engine_kwargs={"connect_args": settings})
     _lock_at_the_beginning(storage)
     return storage
+
+
+def _for_optuna(address: URL) -> str:
+    """Optuna fills {SCHEMA_VERSION} into addresses; a brace of a password is doubled to come through that."""
+    return address.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 
 def _lock_at_the_beginning(storage: RDBStorage) -> None:
