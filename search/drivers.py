@@ -123,6 +123,13 @@ def orphans(
     return sorted((trial for trial in open_ones if is_orphan(trial)), key=lambda trial: trial.number)
 
 
+def busy_trials(study: optuna.Study, living: Iterable[DriverSign]) -> set[int]:
+    """Return the numbers of the trials that the ``living`` drivers work on."""
+    alive = {sign.id for sign in living}
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return {trial.number for trial in running if trial.user_attrs.get(DRIVER) in alive}
+
+
 class Driver:
     """This process as a driver of ``study``: gives signs of life for the length of a ``with`` block.
 

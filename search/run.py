@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
 from gan.training import Teacher, TrainingRecipe, resolve_device
+from search.drivers import busy_trials, living_drivers
 from search.errors import ConfigError, SearchError, StorageUnreachable
 from search.files import write_text
 from search.finalists import proved_row
@@ -119,7 +120,8 @@ def run(config: DictConfig) -> None:
         f"study {settings.name}: {dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images"
     )
     study, judges = prepare(settings, dataset, sampler=instantiate(config.sampler))
-    tracker = build_tracker(config, uid=study_uid(study))
+    busy = busy_trials(study, living_drivers(study, now=time.time()))
+    tracker = build_tracker(config, uid=study_uid(study), busy=busy)
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
     saved = [output / "config.yaml", output / "provenance.json"]
     for path in saved:
@@ -240,13 +242,14 @@ def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:
     return instantiate(config["spec"], _convert_="all"), instantiate(config["recipe"], _convert_="all")
 
 
-def build_tracker(config: DictConfig, *, uid: str) -> Tracker:
-    """Open the MLflow record that ``config`` names, for the study with ``uid``."""
+def build_tracker(config: DictConfig, *, uid: str, busy: Collection[int] = ()) -> Tracker:
+    """Open the MLflow record that ``config`` names, for the study with ``uid``; others work on the ``busy`` trials."""
     return Tracker(
         uri=config.tracking.uri,
         experiment=config.tracking.experiment,
         artifacts=Path(config.tracking.artifacts),
         study=config.study.name,
         uid=uid,
+        busy=busy,
         patience=instantiate(config.patience),
     )

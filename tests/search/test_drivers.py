@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.beating import Beating
-from search.drivers import DRIVER, Driver, DriverSign, driver_signs, living_drivers, orphans
+from search.drivers import DRIVER, Driver, DriverSign, busy_trials, driver_signs, living_drivers, orphans
 from search.errors import StorageUnreachable
 from search.processes import ProcessId, is_running, process_space, this_process
 from search.record import TrialOutcome, TrialRecord
@@ -90,6 +90,8 @@ def test_orphans_are_the_trials_of_nobody_alive(make_study: MakeStudy) -> None:
     def found(later: float) -> list[int]:
         return [trial.number for trial in orphans(study, living, now=time.time() + later)]
 
+    assert busy_trials(study, living) == {0}
+    assert busy_trials(study, []) == set()
     assert found(0) == [1, 2, 5]
     assert found(119) == [1, 2, 5]
     assert found(121) == [1, 2, 3, 5]

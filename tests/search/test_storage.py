@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -343,6 +343,18 @@ def test_a_study_opens_from_a_url_and_from_a_storage(tmp_path: Path) -> None:
 
     opened(url).ask()
     assert len(opened(build_storage(url)).trials) == 1
+
+
+def test_sqlite_is_locked_from_the_first_statement_of_a_transaction(tmp_path: Path) -> None:
+    storage = storage_at(tmp_path, Clock())
+    engine = storage.backend._backend.engine  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(tmp_path / "deep" / "optuna.db", timeout=0)) as other:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
 WORKER = """
