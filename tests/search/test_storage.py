@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from search.errors import ConfigError, StorageUnreachable
+import search.study
+from search.errors import ConfigError, StorageUnreachable, StudyError
 from search.passing import database_error_passes, lost_a_race
 from search.patience import Patience
 from search.patient_storage import PatientStorage, storage_error_passes
 from search.storage import build_storage
-from search.study import open_study
+from search.study import open_study, study_uid
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_patience import Clock
 
@@ -343,6 +345,32 @@ def test_a_study_opens_from_a_url_and_from_a_storage(tmp_path: Path) -> None:
 
     opened(url).ask()
     assert len(opened(build_storage(url)).trials) == 1
+
+
+def test_drivers_that_make_a_study_at_once_make_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+
+    def opened(_: int) -> str:
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        study = open_study(name="s", storage=build_storage(url), objectives=OBJECTIVES, sampler=sampler, signature="x")
+        assert study.metric_names == [objective.metric for objective in OBJECTIVES]
+        return study_uid(study)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(opened, range(4)))) == 1
+
+
+def test_a_study_whose_maker_was_killed_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search.study, "_CREATION_SECONDS", 0.2)
+    storage = storage_at(tmp_path, Clock())
+    optuna.create_study(study_name="s", storage=storage, directions=["maximize", "minimize"])
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = open_study(name="s", storage=storage, objectives=OBJECTIVES, sampler=sampler, signature="x")
+    assert study_uid(study)
+    with pytest.raises(StudyError, match="other signature"):
+        open_study(name="s", storage=storage, objectives=OBJECTIVES, sampler=sampler, signature="y")
 
 
 def test_sqlite_is_locked_from_the_first_statement_of_a_transaction(tmp_path: Path) -> None:
