@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Protocol
 
 import optuna
-from optuna.trial import Trial, TrialState
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gan.errors import SpecError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
+from search.drivers import SIGN_SECONDS, Driver
 from search.halving import Halving, Verdict, promotable, verdict
 from search.objectives import Objective, minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
@@ -98,30 +101,20 @@ class Observer(Protocol):
         """Hear of a draw that equals an earlier one; what that one gave is told again and nothing is trained."""
 
 
-def run_study(study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer) -> None:
+def run_study(
+    study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer, driver: Driver | None = None
+) -> None:
     """Work through ``plan``. May be called again after any interruption: finished trials are kept, open ones redone.
 
-    An error that is no outcome of a candidate ends the open trials as interrupted and is raised.
+    With a ``driver``, other processes may work on the study at the same time; without, this one must be alone. An error
+    that is no outcome of a candidate ends the open trials as interrupted and is raised.
     """
-    _finish_draws(study, plan)
-    close_interrupted(study, plan.objectives)
-    work = _Work(study, plan, runner, observer)
+    work = _Work(study, plan, runner, observer, driver)
     try:
         work.to_end()
     except BaseException:
         work.abandon()
         raise
-
-
-def _finish_draws(study: optuna.Study, plan: StudyPlan) -> None:
-    """Draw what is missing in trials whose driver died while it drew them.
-
-    A grid takes an ended trial with half of its parameters for everything that begins like it.
-    """
-    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if CANDIDATE not in left.user_attrs:
-            with contextlib.suppress(SpecError):
-                plan.draw(Trial(study, left._trial_id))
 
 
 @dataclass
@@ -139,15 +132,23 @@ class _Open:
 class _Work:
     """One session of a study."""
 
-    def __init__(self, study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer) -> None:
+    def __init__(
+        self, study: optuna.Study, plan: StudyPlan, runner: Runner, observer: Observer, driver: Driver | None
+    ) -> None:
         self._study, self._plan, self._runner, self._observer = study, plan, runner, observer
+        self._driver, self._looked_for_orphans = driver, -math.inf
         self._reference = references(plan.objectives)
         self._open: dict[int, _Open] = {}
         self._twins: dict[int, list[tuple[Trial, Candidate]]] = {}  # draws that wait for the end of an equal trial
         self._exhausted = False
 
     def to_end(self) -> None:
+        if self._driver is None:
+            for left in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                self._draw_to_its_end(left)
+            close_interrupted(self._study, self._plan.objectives)
         while True:
+            self._close_orphans()
             self._settle_twins()
             while self._runner.has_room() and self._wants_more():
                 self._start()
@@ -156,7 +157,27 @@ class _Work:
             if not self._open:  # twins in another driver's hands
                 time.sleep(_POLL_SECONDS)
             for ended in self._runner.wait():
-                self._collect(ended)
+                with contextlib.suppress(
+                    UpdateFinishedTrialError
+                ):  # we were silent for so long that others took it over
+                    self._collect(ended)
+                    continue
+                self._open.pop(ended.segment.number, None)
+
+    def _close_orphans(self) -> None:
+        now = time.monotonic()
+        if self._driver is not None and now - self._looked_for_orphans >= SIGN_SECONDS:
+            self._driver.close_orphans(self._plan.objectives, self._draw_to_its_end)
+            self._looked_for_orphans = now
+
+    def _draw_to_its_end(self, left: FrozenTrial) -> None:
+        """Draw what is missing in a trial whose driver died while it drew it.
+
+        A grid takes an ended trial with half of its parameters for everything that begins like it.
+        """
+        if CANDIDATE not in left.user_attrs:
+            with contextlib.suppress(SpecError):
+                self._plan.draw(Trial(self._study, left._trial_id))
 
     def abandon(self) -> None:
         """End what is open as interrupted, so that the next session takes it up; an error on the way is not raised."""
@@ -178,6 +199,8 @@ class _Work:
         """Take up the best stopped trial that is among the best by now, or else draw a candidate."""
         self._take_up_stopped()
         trial = self._study.ask()
+        if self._driver is not None:
+            self._driver.mark(trial)
         try:
             candidate = self._plan.draw(trial)
         except SpecError as error:

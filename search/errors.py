@@ -15,3 +15,7 @@ class StudyError(SearchError, RuntimeError):
 
 class WorkerError(SearchError, RuntimeError):
     """A worker process met an error that cannot be passed on as it was; the message has its traceback."""
+
+
+class StorageUnreachable(SearchError, RuntimeError):
+    """A database or server stayed out of reach for as long as a study waits; what was finished is kept."""

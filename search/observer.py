@@ -12,15 +12,12 @@ from torch import Tensor
 
 from gan.training import ConsoleProgress, TrainingHooks, TrainingRecord
 from search.candidate import Candidate
-from search.circuit import NETWORK_NAME
-from search.objective import CIRCUIT_FOLDER, SAMPLES_NAME
+from search.filing import PROGRESS_FOLDER, file_outcome
 from search.objectives import Objective
 from search.pictures import save_image_grid
-from search.record import TrialOutcome, TrialRecord
+from search.record import TrialRecord
 from search.tracking import Tracker
-from search.weights import SPEC_NAME, WEIGHTS_NAME
 
-PROGRESS_FOLDER = "progress"
 RUNG_SCORES = frozenset(("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance"))
 CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
 
@@ -79,16 +76,16 @@ class StudyObserver:
         """Print the outcome and file figures, curves and files."""
         self._progress.pop(number).close()
         self._say(self._line(number, record))
-        run, tracker = self._runs[number], self._tracker
-        tracker.metrics(run, {**record.metrics, **{f"constraint.{k}": v for k, v in record.constraints.items()}})
-        feasible = record.outcome is not TrialOutcome.INFEASIBLE
-        tags = {"outcome": str(record.outcome), "feasible": str(feasible).lower(), "proof.wiring": "unchecked"}
-        tracker.tags(run, {**record.facts, **tags, **({"reason": record.reason} if record.reason else {})})
-        for name in (SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
-            tracker.artifact(run, record.folder / name)
-        for name in (NETWORK_NAME, "settings.json", "figures.json"):
-            tracker.artifact(run, record.folder / CIRCUIT_FOLDER / name, CIRCUIT_FOLDER)
-        tracker.end(run, failed=record.outcome in (TrialOutcome.DIVERGED, TrialOutcome.UNSCORED))
+        file_outcome(
+            self._tracker,
+            self._runs[number],
+            outcome=record.outcome,
+            reason=record.reason,
+            metrics=record.metrics,
+            constraints=record.constraints,
+            facts=record.facts,
+            folder=record.folder,
+        )
 
     def trial_rejected(self, number: int, reason: str) -> None:
         """Print and file why a draw is no legal spec."""

@@ -7,7 +7,8 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
 from gan.training import Teacher, TrainingRecipe, resolve_device
-from search.errors import ConfigError, SearchError
+from search.drivers import busy_trials, living_drivers
+from search.errors import ConfigError, SearchError, StorageUnreachable
 from search.files import write_text
 from search.finalists import proved_row
 from search.finish import file_results, print_results
@@ -35,10 +37,12 @@ from search.proving import ProvingPlan
 from search.session import prepare, run_session
 from search.settings import SessionSettings
 from search.several import run_each
+from search.signals import sigterm_interrupts
 from search.stored import load_stored
 from search.study import study_uid
 from search.teacher import load_teacher
 from search.tracking import Tracker
+from search.urls import safe_url
 from search.warm_start import SeedCandidate, front_seeds, published_seeds
 from zk.cost import machine_cost_model
 from zk.cost_model import CostModel, load_cost_model
@@ -55,6 +59,11 @@ CONFIG_FOLDER = str(Path(__file__).resolve().parents[1] / "conf")
 @hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")
 def main(config: DictConfig) -> None:
     """Run or continue the study that the configuration describes, or each of those that it lists."""
+    with sigterm_interrupts():
+        _main(config)
+
+
+def _main(config: DictConfig) -> None:
     try:
         if names := config.get("experiments"):
             hydra_config = HydraConfig.get()
@@ -89,12 +98,12 @@ def run(config: DictConfig) -> None:
         SearchError, gan.errors.GanError, evaluation.EvaluationError, zk.errors.ZkError: what was asked cannot be done.
     """
     started = time.monotonic()
-    resolved = OmegaConf.to_yaml(config, resolve=True)
+    resolved = safe_url(OmegaConf.to_yaml(config, resolve=True))
     provenance: dict[str, Any] = {
         "commit": commit(),
         "packages": package_versions(),
         "machine": machine(),
-        "command": sys.argv,
+        "command": [safe_url(argument) for argument in sys.argv],
     }
     if config.dry_run:
         print(resolved + json.dumps(provenance, indent=2))
@@ -113,7 +122,8 @@ def run(config: DictConfig) -> None:
         f"study {settings.name}: {dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images"
     )
     study, judges = prepare(settings, dataset, sampler=instantiate(config.sampler))
-    tracker = build_tracker(config, uid=study_uid(study))
+    busy = busy_trials(study, living_drivers(study, now=time.time()))
+    tracker = build_tracker(config, uid=study_uid(study), busy=busy)
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
     saved = [output / "config.yaml", output / "provenance.json"]
     for path in saved:
@@ -124,10 +134,11 @@ def run(config: DictConfig) -> None:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
         paths = file_results(result, settings, tracker, output, commit=provenance["commit"])
     except BaseException:
-        tracker.end(tracker.parent_id, failed=True)
+        with suppress(StorageUnreachable):  # what ended the session must not be hidden by this
+            tracker.end(tracker.parent_id, failed=True)
         raise
     tracker.end(tracker.parent_id)
-    print_results(result, settings, paths, seconds=time.monotonic() - started, uri=config.tracking.uri)
+    print_results(result, settings, paths, seconds=time.monotonic() - started, uri=safe_url(config.tracking.uri))
     if config.proving.required and proved_row(study, settings) is None:
         raise ConfigError("proving.required is true and no proof counts; see the report")
 
@@ -194,6 +205,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         seeds=_seeds(config),
         engine=instantiate(config.engine),
         halving=instantiate(config.halving) if config.get("halving") is not None else None,
+        patience=instantiate(config.patience),
     )
 
 
@@ -249,12 +261,14 @@ def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:
     return instantiate(config["spec"], _convert_="all"), instantiate(config["recipe"], _convert_="all")
 
 
-def build_tracker(config: DictConfig, *, uid: str) -> Tracker:
-    """Open the MLflow record that ``config`` names, for the study with ``uid``."""
+def build_tracker(config: DictConfig, *, uid: str, busy: Collection[int] = ()) -> Tracker:
+    """Open the MLflow record that ``config`` names, for the study with ``uid``; others work on the ``busy`` trials."""
     return Tracker(
         uri=config.tracking.uri,
         experiment=config.tracking.experiment,
         artifacts=Path(config.tracking.artifacts),
         study=config.study.name,
         uid=uid,
+        busy=busy,
+        patience=instantiate(config.patience),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Protocol
 
 from gan.training import TrainingHooks
 from search.candidate import Candidate
+from search.claims import try_claim
 from search.objective import CandidateEvaluator
 from search.record import TrialRecord
+
+_CLAIM_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,14 @@ class SerialRunner:
 
 
 def evaluated(evaluate: CandidateEvaluator, segment: Segment, hooks: TrainingHooks) -> Ended:
-    """Evaluate ``segment`` here and now."""
-    return Ended(segment, evaluate(segment.candidate, segment.folder, hooks, segment.until_images))
+    """Evaluate ``segment`` here and now, when nobody else works in its folder any more.
+
+    Two drivers can draw one candidate at a time, and a worker outlives its killed driver by the end of its step.
+    """
+    while (claim := try_claim(segment.folder)) is None:
+        time.sleep(_CLAIM_SECONDS)
+    with claim:
+        return Ended(segment, evaluate(segment.candidate, segment.folder, hooks, segment.until_images))
 
 
 RunnerBuilder = Callable[[CandidateEvaluator], Runner]

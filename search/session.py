@@ -17,8 +17,10 @@ from evaluation.classifier import TrainingProgress
 from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
 from gan.digest import json_digest
+from search.drivers import Driver
 from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
+from search.filing import file_missing
 from search.finalists import prove_best, score_front
 from search.front_circuits import score_circuits
 from search.halving import Halving
@@ -26,6 +28,7 @@ from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
 from search.settings import SessionSettings
+from search.storage import build_storage
 from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
 from search.warm_start import enqueue_seeds
@@ -75,11 +78,12 @@ def prepare(
 
     Raises:
         StudyError: the stored study was made under another configuration.
+        StorageUnreachable: its storage stayed out of reach.
     """
     judges = train_judges(settings, dataset, say=say)
     study = open_study(
         name=settings.name,
-        storage=settings.storage,
+        storage=build_storage(settings.storage, patience=settings.patience, say=say),
         objectives=settings.objectives,
         sampler=sampler,
         signature=signature(settings, dataset, judges),
@@ -112,8 +116,12 @@ def run_session(
         say(sentence)
     plan = _plan(settings, dataset)
     evaluate = _evaluator(settings, dataset, judges)
-    with closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner:
-        run_study(study, plan, runner, observer)
+    with (
+        Driver(study, say=say) as driver,
+        closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner,
+    ):
+        run_study(study, plan, runner, observer, driver)
+    file_missing(study, tracker, tags, say)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)
     with timed(study, "circuit_scores"):

@@ -13,6 +13,7 @@ from search.engines import Engine, LocalEngine
 from search.halving import Halving
 from search.objective import EvaluationSettings
 from search.objectives import Objective
+from search.patience import Patience
 from search.proving import ProvingPlan
 from search.space import SearchSpace
 from search.warm_start import SeedCandidate
@@ -48,6 +49,7 @@ class SessionSettings:
         engine: where trials run.
         halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
+        patience: with a study's storage that is out of reach.
     """
 
     name: str
@@ -74,3 +76,4 @@ class SessionSettings:
     seeds: tuple[SeedCandidate, ...] = ()
     engine: Engine = field(default_factory=LocalEngine)
     halving: Halving | None = None
+    patience: Patience = field(default_factory=Patience)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -18,6 +20,7 @@ from search.experimental import experimental_allowed
 from search.front_measures import running_hypervolume
 from search.objectives import Objective, minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
+from search.storage import build_storage
 
 _OBJECTIVES = "objectives"
 _REFERENCES = "references"
@@ -28,29 +31,40 @@ RESUMES = "resumes"
 """Attribute of a trial that takes up a stopped one: the number of that one."""
 _SIGNATURE = "signature"
 _UID = "uid"
-_QUEUED = "queued_again"
+_CONTINUES = "continues"
+_QUEUED = "queued_again"  # kept by earlier versions with the study, now told by the mark of the continuation
+_CREATION_SECONDS = 10.0
 
 
 def open_study(
-    *, name: str, storage: str, objectives: Sequence[Objective], sampler: optuna.samplers.BaseSampler, signature: str
+    *,
+    name: str,
+    storage: str | BaseStorage,
+    objectives: Sequence[Objective],
+    sampler: optuna.samplers.BaseSampler,
+    signature: str,
 ) -> optuna.Study:
     """Create the study ``name`` in ``storage``, or continue it.
 
-    ``signature`` is a digest of what makes trials comparable: data, classifier, budget, space. The study keeps the
-    objectives' reference points as they are now: they decide no trial, so they may change from session to session.
+    ``storage`` is a URL or what :func:`search.storage.build_storage` made of one. ``signature`` is a digest
+    of what makes trials comparable: data, classifier, budget, space. The study keeps the objectives' reference points
+    as they are now: they decide no trial, so they may change from session to session. Of several drivers that open a
+    new study at once, one makes it and the others wait for it.
 
     Raises:
         StudyError: the stored study has other objectives or another signature.
     """
-    if storage.startswith("sqlite:///"):
-        Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=name,
-        storage=storage,
-        sampler=sampler,
-        directions=[StudyDirection[objective.direction.upper()] for objective in objectives],
-        load_if_exists=True,
-    )
+    kept = build_storage(storage) if isinstance(storage, str) else storage
+    try:
+        study = optuna.create_study(
+            study_name=name,
+            storage=kept,
+            sampler=sampler,
+            directions=[StudyDirection[objective.direction.upper()] for objective in objectives],
+        )
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=kept, sampler=sampler)
+        _wait_for_creator(study)
     wanted = {_OBJECTIVES: [f"{o.direction} {o.metric}" for o in objectives], _SIGNATURE: signature}
     for key, value in wanted.items():
         found = study.user_attrs.get(key)
@@ -64,34 +78,68 @@ def open_study(
     references = [float(objective.reference) for objective in objectives]
     if study.user_attrs.get(_REFERENCES) != references:
         study.set_user_attr(_REFERENCES, references)
-    if _UID not in study.user_attrs:
-        study.set_user_attr(_UID, uuid.uuid4().hex)
     with experimental_allowed():
         study.set_metric_names([objective.metric for objective in objectives])
+    if _UID not in study.user_attrs:  # last: it tells the others that the study is made
+        study.set_user_attr(_UID, uuid.uuid4().hex)
     return study
 
 
-def close_interrupted(study: optuna.Study, objectives: Sequence[Objective]) -> int:
+def _wait_for_creator(study: optuna.Study) -> None:
+    """Give whoever makes ``study`` the time to do so; one that was killed meanwhile leaves the rest to us."""
+    deadline = time.monotonic() + _CREATION_SECONDS
+    while _UID not in study.user_attrs and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def close_interrupted(
+    study: optuna.Study, objectives: Sequence[Objective], trials: Iterable[FrozenTrial] | None = None
+) -> int:
     """Close the trials that a killed driver left RUNNING, and queue again what was interrupted in any way.
 
-    Call this only when no other driver works on the study. A trial whose record was filed already ends as that record
-    says. The parameters of any other go back into the queue once, with those of trials that Optuna ended as failed when
-    the driver was interrupted: their checkpoints are found again by candidate digest, so only the work since then is
-    repeated. Returns how many were queued.
+    Without ``trials`` it takes all: call it so only when no other driver works on the study. With them, the orphans of
+    :mod:`search.drivers`, it takes those. A trial whose record was filed already ends as that record says, and one that
+    another driver has ended meanwhile stays as it is. The parameters of any other go back into the queue once, with
+    those of trials that ended as failed when their driver was interrupted: their checkpoints are found again by
+    candidate digest, so only the work since then is repeated. Returns how many were queued.
     """
+    chosen = None if trials is None else {trial.number for trial in trials}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        record = stored_record(trial)
-        outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
-        tell_outcome(study, trial.number, outcome, objectives, {} if record is None else record["metrics"])
-    known = list(study.user_attrs.get(_QUEUED, []))
-    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    open_ones = [trial for trial in failed if not ended_as_recorded(trial) and trial.number not in known]
+        if chosen is None or trial.number in chosen:
+            _close(study, trial, objectives)
+    open_ones = [trial for trial in needs_continuation(study) if chosen is None or trial.number in chosen]
     for trial in open_ones:
         resumed = {name: value for name, value in trial.user_attrs.items() if name == RESUMES}
-        study.enqueue_trial(trial.params, user_attrs={"continues": trial.number, **resumed})
-        known.append(trial.number)
-        study.set_user_attr(_QUEUED, known)
+        study.enqueue_trial(_parameters(trial), user_attrs={_CONTINUES: trial.number, **resumed})
     return len(open_ones)
+
+
+def _close(study: optuna.Study, trial: FrozenTrial, objectives: Sequence[Objective]) -> None:
+    record = stored_record(trial)
+    outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
+    tell_outcome(study, trial.number, outcome, objectives, {} if record is None else record["metrics"])
+
+
+def needs_continuation(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the failed trials that have parameters, no record of a failure, and nobody to continue them; oldest first.
+
+    The mark of a continuation is written with it in one transaction, so none can be queued without.
+    """
+    trials = study.get_trials(deepcopy=False)
+    known = {trial.user_attrs.get(_CONTINUES) for trial in trials} | set(study.user_attrs.get(_QUEUED, []))
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and not ended_as_recorded(trial)
+        and trial.number not in known
+        and _parameters(trial)
+    ]
+
+
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what ``trial`` drew and, if it was queued and stopped while drawing, what it was to draw."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def ended_as_recorded(trial: FrozenTrial) -> bool:
@@ -130,9 +178,11 @@ def tell_outcome(
 
 
 def tell_state(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-    """End trial ``number``; gives False if the sampler then has nothing left to try."""
+    """End trial ``number``, unless another driver has; gives False if the sampler then has nothing left to try."""
     try:
-        study.tell(number, values, state=state)
+        study.tell(number, values, state=state, skip_if_finished=True)
+    except UpdateFinishedTrialError:  # another driver was as quick
+        return True
     except RuntimeError:
         # A sampler that has tried everything stops Optuna's own loop, which is not the one that runs here. By then the
         # trial has ended as told.

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from omegaconf import DictConfig
 
 from gan.data import ImageDataset
 from gan.training import resolve_device
-from search.errors import ConfigError
+from search.errors import ConfigError, StorageUnreachable
 from search.files import write_text
 from search.layers.cases import CaseBuilder, CaseSettings, categories
 from search.layers.ladder import ladder_grid
@@ -25,6 +26,7 @@ from search.layers.record import BenchmarkRecord
 from search.layers.session import BenchmarkSettings, run_benchmark
 from search.layers.study import COMMIT, commits
 from search.objectives import Objective
+from search.storage import build_storage
 from search.study import open_study, study_uid
 from search.tracking import Tracker
 from zk.benchmark.admission import RESERVE, MemoryGate, free_bytes
@@ -73,7 +75,7 @@ def run_layers(
     )
     study = open_study(
         name=config.study.name,
-        storage=config.study.storage,
+        storage=build_storage(config.study.storage, patience=instantiate(config.patience)),
         objectives=OBJECTIVES,
         sampler=instantiate(config.sampler),
         signature=_signature(config, case_settings),
@@ -87,7 +89,8 @@ def run_layers(
         facts = {COMMIT: str(provenance["commit"])}
         rows = run_benchmark(study, settings, cases, BenchmarkRecord(record, tags), gate=gate, facts=facts)
     except BaseException:
-        record.end(record.parent_id, failed=True)
+        with suppress(StorageUnreachable):  # what ended the session must not be hidden by this
+            record.end(record.parent_id, failed=True)
         raise
     write_text(settings.folder / "machine.json", json.dumps(_machine(provenance, rows, commits(study)), indent=1))
     record.table(record.parent_id, [row.to_json() for row in rows], "rows.json")

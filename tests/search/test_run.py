@@ -103,8 +103,10 @@ def test_nothing_fits_is_said_and_names_the_cheapest(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_prints_the_configuration_and_does_nothing(tmp_path: Path) -> None:
-    printed = start(tmp_path, "dry_run=true", "study.trials=77")
+    printed = start(tmp_path, "dry_run=true", "study.trials=77", "study.storage=postgresql://me:secret@host/db")
     assert "trials: 77" in printed
+    assert printed.count("postgresql://me:***@host/db") == 2
+    assert "secret" not in printed
     assert '"ezkl": "23' in printed
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 

@@ -96,7 +96,8 @@ def test_every_published_generator_is_a_seed(make_study: MakeStudy) -> None:
     (best,) = (seed for seed in seeds if seed.source == "published exp_016")
     assert (best.spec.latent_dim, best.spec.widths) == (128, (256, 128, 64, 32))
     fields = {"latent_dim": {"choices": [64, 128]}, "conditioning": "embedding", "embed_dim": 64, "kernel": 4,
-              "upsampling": "transposed", "activation": "leaky_relu", "mechanisms.full_size_head": True, "stages": 4}  # fmt: skip
+              "upsampling": "transposed", "activation": "leaky_relu", "mechanisms.full_size_head": True,
+              "stages": 4}  # fmt: skip
     widths = {f"width_{place}": {"choices": [width, 2 * width]} for place, width in enumerate((256, 128, 64, 32))}
     space = build_search_space({"conv": {**fields, **widths}})
     queued, outside = enqueue_seeds(make_study(), space, seeds)
