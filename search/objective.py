@@ -95,13 +95,14 @@ class Evaluator:
             return TrialRecord(candidate, TrialOutcome.INFEASIBLE, reason, metrics, constraints, folder)
         result = self._train(candidate, folder, hooks)
         metrics |= training_metrics(result)
+        facts = hardware_facts(self.device)
         if result.outcome is TrainingOutcome.DIVERGED:
-            return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder)
+            return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, facts)
         save_generator(folder, candidate.spec, result.generator)
         try:
             scores = self._score(candidate.spec, result.generator, folder)
         except EvaluationError as error:
-            return TrialRecord(candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder)
+            return TrialRecord(candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder, facts)
         return TrialRecord(
             candidate,
             TrialOutcome.SCORED,
@@ -109,7 +110,7 @@ class Evaluator:
             metrics | score_metrics(scores),
             constraints,
             folder,
-            score_facts(scores),
+            facts | score_facts(scores),
         )
 
     def _train(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrainingResult:
@@ -150,6 +151,11 @@ def known_metrics() -> frozenset[str]:
 def sampler_for(spec: GeneratorSpec, generator: nn.Module, *, seed: int) -> GeneratorSampler:
     """Return the sampler of ``generator`` whose images depend on ``seed`` and the sample index alone."""
     return GeneratorSampler(generator, latent_dim=spec.latent_dim, num_classes=spec.num_classes, seed=seed)
+
+
+def hardware_facts(device: torch.device) -> dict[str, str]:
+    """Return what training repeats itself under, as short strings: the device, and this process's threads."""
+    return {"device": device.type, "threads": str(torch.get_num_threads())}
 
 
 def training_metrics(result: TrainingResult) -> dict[str, float]:

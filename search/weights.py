@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> N
     partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.partial"
     save_file({name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}, partial)
     os.replace(partial, folder / WEIGHTS_NAME)
+
+
+def weights_sha256(folder: Path) -> str | None:
+    """Return the sha256 of the weights file in ``folder``, None without one; equal weights give equal files."""
+    path = folder / WEIGHTS_NAME
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:

@@ -9,9 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
-    {"search.__main__", "search.tiers.__main__"},
+    {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__"},
+    {"search.reproduce.run"},
+    {"search.reproduce.late"},
+    {"search.reproduce.work"},
+    {"search.reproduce.settings"},
     {"search.run"},
-    {"search.finish", "search.page", "search.layers.run", "search.tiers.page"},
+    {"search.finish", "search.page", "search.layers.run", "search.tiers.page", "search.reproduce.rebuild"},
     {
         "search.session",
         "search.layers.session",
@@ -22,7 +26,7 @@ FLOORS = [
     {"search.finalists", "search.front_circuits"},
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
-    {"search.observer", "search.proof_text", "search.report", "search.plots"},
+    {"search.observer", "search.proof_text", "search.report", "search.plots", "search.reproduce.record"},
     {"search.engine", "search.tracking", "search.front"},
     {"search.study"},
     {"search.proving"},
@@ -46,8 +50,20 @@ SOLE_IMPORTERS = {
         "search.layers.study",
         "search.tiers.collect",
     },
-    "hydra": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
-    "omegaconf": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
+    "hydra": {
+        "search.run",
+        "search.several",
+        "search.layers.run",
+        "search.reproduce.settings",
+        "evaluation.classifier.__main__",
+    },
+    "omegaconf": {
+        "search.run",
+        "search.several",
+        "search.layers.run",
+        "search.reproduce.settings",
+        "evaluation.classifier.__main__",
+    },
 }
 
 
