@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 
 from search.errors import RecordError
@@ -151,6 +152,7 @@ class RunReader:
             raise RecordError(
                 f"the record must be a file; there is no {path}; give uri= of where the study was tracked"
             )
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # two bars for every small file
         self._client, self._uri = MlflowClient(tracking_uri=uri), uri
 
     def run(self, run_id: str) -> RecordedRun:
@@ -189,7 +191,7 @@ class RunReader:
         return [str(item.path) for item in self._client.list_artifacts(run_id, folder)]
 
     def fetch(self, run_id: str, name: str, folder: Path) -> Path | None:
-        """Copy the artifact ``name`` (a path) of a run below ``folder``; None if the run has none of that name.
+        """Copy the artifact ``name`` (a path) of a run to that path below ``folder``; None if the run has none.
 
         Raises:
             RecordError: it is listed and cannot be read.
@@ -197,8 +199,9 @@ class RunReader:
         parent = name.rpartition("/")[0]
         if name not in self.names(run_id, parent or None):
             return None
-        folder.mkdir(parents=True, exist_ok=True)
+        target = (folder / parent).resolve()
+        target.mkdir(parents=True, exist_ok=True)
         try:
-            return Path(self._client.download_artifacts(run_id, name, str(folder.resolve())))
+            return Path(self._client.download_artifacts(run_id, name, str(target)))
         except (MlflowException, OSError) as error:
             raise RecordError(f"artifact {name} of run {run_id} must be readable; got {error}") from error
