@@ -20,13 +20,15 @@ from mlflow import MlflowClient
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gan.generators import build_generator
 from gan.spec import GeneratorSpec
-from gan.training import TrainingBudget, TrainingRecipe
+from gan.training import TrainingBudget, TrainingOutcome, TrainingRecipe, TrainingResult
 from search import front_circuits, objective
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, CircuitFigures
 from search.proving import ProofAttempt, ProvingPlan
 from search.reproduce import late, rebuild
+from search.reproduce import run as reproduce_run
 from search.reproduce.__main__ import main
 from search.reproduce.rebuild import available_device, repeated_budget, torch_threads, weights_distance
 from search.run import run
@@ -332,6 +334,24 @@ def test_runs_that_are_no_trials_and_records_that_are_not_there(store: Store, st
             assert message in start()[1]
 
 
+def test_a_training_that_diverged_diverges_again(store: Store, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = int(store.trial.data.metrics["train_steps"])
+
+    def diverging(candidate: Candidate, budget: TrainingBudget, *_: Any, **__: Any) -> TrainingResult:
+        generator = build_generator(candidate.spec)
+        return TrainingResult(
+            generator, TrainingOutcome.DIVERGED, steps, steps, steps * 16, 1.0, (), 0, "a loss of nan"
+        )
+
+    monkeypatch.setattr(reproduce_run, "train_again", diverging)
+    with store.tagged("outcome", "diverged"):
+        status, printed, report = start("how=retrain")
+    assert status == 0, printed
+    assert "training diverged: a loss of nan" in printed
+    assert {item["group"] for item in report["comparisons"]} == {"circuit", "training", "trial"}
+    assert start("how=retrain")[0] == 1  # what was scored does not diverge
+
+
 class Prover:
     """Stands for a proof, and remembers what it was asked for."""
 
@@ -448,6 +468,7 @@ def test_the_whole_of_it_with_a_proof(tmp_path: Path) -> None:
     (run,) = client.search_runs(experiments, filter_string="tags.`proof.counts` = 'true'")
     for how in ("load", "retrain"):
         printed = command("search.reproduce", f"run={run.info.run_id}", f"how={how}")
+        assert "no session of the record" not in printed
         assert printed.splitlines()[-1].endswith("within 1e-06 and its proof counts again")
         report = json.loads((tmp_path / "mlruns" / "reproductions" / run.info.run_id / "reproduction.json").read_text())
         found = by_name(report)
