@@ -22,13 +22,14 @@ from gan.training import (
     TrainingResult,
     train_generator,
 )
-from search.candidate import Candidate
+from search.candidate import CANDIDATE_NAME, Candidate
 from search.circuit import CIRCUIT_METRICS, measure_spec
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
+from search.files import write_text
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
-from search.weights import save_generator
+from search.weights import WEIGHTS_DIGEST, save_generator, weights_sha256
 from zk.cost_model import CostModel
 from zk.types import Budget
 
@@ -81,6 +82,7 @@ class Evaluator:
     def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
         """Measure the circuit of ``candidate``; if it is accepted, train and score it. Files go to ``folder``."""
         settings = self.settings
+        write_text(folder / CANDIDATE_NAME, candidate.to_json())
         figures = measure_spec(
             candidate.spec,
             folder / CIRCUIT_FOLDER,
@@ -99,6 +101,7 @@ class Evaluator:
         if result.outcome is TrainingOutcome.DIVERGED:
             return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, facts)
         save_generator(folder, candidate.spec, result.generator)
+        facts[WEIGHTS_DIGEST] = weights_sha256(folder)
         try:
             scores = self._score(candidate.spec, result.generator, folder)
         except EvaluationError as error:

@@ -18,7 +18,7 @@ from search.objectives import Objective
 from search.pictures import save_image_grid
 from search.record import TrialOutcome, TrialRecord
 from search.tracking import Tracker
-from search.weights import SPEC_NAME, WEIGHTS_NAME, weights_sha256
+from search.weights import SPEC_NAME, WEIGHTS_NAME
 
 PROGRESS_FOLDER = "progress"
 CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
@@ -52,7 +52,6 @@ class StudyObserver:
         self._started = time.monotonic()
         run = self._tracker.start_trial(number, {**self._tags, "family": candidate.spec.family})
         self._tracker.params(run, candidate.parameters())
-        self._tracker.text(run, candidate.to_json(), CANDIDATE_NAME)
         self._runs[number] = run
         for path in self._attachments:
             self._tracker.artifact(run, path)
@@ -79,9 +78,7 @@ class StudyObserver:
         feasible = record.outcome is not TrialOutcome.INFEASIBLE
         tags = {"outcome": str(record.outcome), "feasible": str(feasible).lower(), "proof.wiring": "unchecked"}
         tracker.tags(run, {**record.facts, **tags, **({"reason": record.reason} if record.reason else {})})
-        if (weights := weights_sha256(record.folder)) is not None:
-            tracker.tags(run, {"weights_sha256": weights})
-        for name in (SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
+        for name in (CANDIDATE_NAME, SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
             tracker.artifact(run, record.folder / name)
         for name in (NETWORK_NAME, "settings.json", "figures.json"):
             tracker.artifact(run, record.folder / CIRCUIT_FOLDER / name, CIRCUIT_FOLDER)

@@ -15,6 +15,8 @@ from search.files import write_text
 
 WEIGHTS_NAME = "generator.safetensors"
 SPEC_NAME = "spec.json"
+WEIGHTS_DIGEST = "weights_sha256"
+"""What the digest of the weights file is called in records."""
 
 
 def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> None:
@@ -26,10 +28,9 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> N
     os.replace(partial, folder / WEIGHTS_NAME)
 
 
-def weights_sha256(folder: Path) -> str | None:
-    """Return the sha256 of the weights file in ``folder``, None without one; equal weights give equal files."""
-    path = folder / WEIGHTS_NAME
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+def weights_sha256(folder: Path) -> str:
+    """Return the sha256 of the weights file in ``folder``; equal weights give equal files."""
+    return hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest()
 
 
 def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:

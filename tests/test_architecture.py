@@ -15,7 +15,8 @@ FLOORS = [
     {"search.reproduce.work"},
     {"search.reproduce.settings"},
     {"search.run"},
-    {"search.finish", "search.page", "search.layers.run", "search.tiers.page", "search.reproduce.rebuild"},
+    {"search.finish", "search.page", "search.layers.run", "search.tiers.page"},
+    {"search.reproduce.rebuild"},
     {
         "search.session",
         "search.layers.session",
@@ -26,7 +27,7 @@ FLOORS = [
     {"search.finalists", "search.front_circuits"},
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
-    {"search.observer", "search.proof_text", "search.report", "search.plots", "search.reproduce.record"},
+    {"search.observer", "search.proof_text", "search.report", "search.plots"},
     {"search.engine", "search.tracking", "search.front"},
     {"search.study"},
     {"search.proving"},
@@ -35,7 +36,7 @@ FLOORS = [
 ]
 SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
-    "mlflow": {"search.tracking"},
+    "mlflow": {"search.tracked", "search.tracking"},
     "optuna": {
         "search.run",
         "search.session",

@@ -13,8 +13,8 @@ from gan.spec import GeneratorSpec
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import RecordError
 from search.record import TrialOutcome
-from search.tracking import RecordedRun, RunReader
-from search.weights import SPEC_NAME, WEIGHTS_NAME, weights_sha256
+from search.tracked import RecordedRun, RunReader
+from search.weights import SPEC_NAME, WEIGHTS_DIGEST, WEIGHTS_NAME, weights_sha256
 
 CONFIG_NAME, PROVENANCE_NAME, COST_MODEL_NAME = "config.yaml", "provenance.json", "cost_model.json"
 
@@ -157,6 +157,6 @@ def other_sessions(reader: RunReader, trial: RecordedTrial) -> Iterator[Recorded
 
 def weights_words(trial: RecordedTrial) -> tuple[dict[str, str], dict[str, str]]:
     """Return the recorded and the present digest of the weights file; the former is missing in older records."""
-    wanted, found = trial.run.tags.get("weights_sha256"), weights_sha256(trial.folder)
-    recorded = {} if wanted is None else {"weights_sha256": wanted}
-    return recorded, {} if found is None else {"weights_sha256": found}
+    wanted = trial.run.tags.get(WEIGHTS_DIGEST)
+    recorded = {} if wanted is None else {WEIGHTS_DIGEST: wanted}
+    return recorded, {WEIGHTS_DIGEST: weights_sha256(trial.folder)}

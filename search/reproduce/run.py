@@ -40,7 +40,7 @@ from search.reproduce.settings import build_dataset, default_uri
 from search.reproduce.work import Work
 from search.session import train_judges
 from search.settings import SessionSettings
-from search.tracking import RunReader
+from search.tracked import RunReader
 from search.weights import load_generator, save_generator
 
 DEFAULT_FOLDER = Path("mlruns/reproductions")

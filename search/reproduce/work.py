@@ -14,7 +14,7 @@ from search.reproduce.record import RecordedSession, RecordedTrial, other_sessio
 from search.reproduce.request import Request
 from search.reproduce.settings import build_session, first_matching
 from search.settings import SessionSettings
-from search.tracking import RunReader
+from search.tracked import RunReader
 
 
 @dataclass(frozen=True, kw_only=True)

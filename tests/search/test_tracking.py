@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.errors import RecordError
-from search.tracking import RunReader, Tracker
+from search.tracking import Tracker
 
 
 @pytest.fixture
@@ -55,44 +54,3 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
     assert [item.path for item in client.list_artifacts(run)] == ["spec.json"]
     table = Path(client.download_artifacts(tracker.parent_id, "front.json", str(tmp_path)))
     assert json.loads(table.read_text()) == {"columns": ["trial", "accuracy"], "data": [[2, 0.5]]}
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_run_is_read_back(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"there is no .*mlflow.db; give uri="):
-        RunReader(uri)
-    assert not (tmp_path / "store").exists()
-    tracker = open_tracker(uri, tmp_path)
-    early, late = tracker.start_trial(4, {}), tracker.start_trial(4, {"family": "mlp"})
-    tracker.params(late, {"seed": 3})
-    tracker.metrics(late, {"accuracy": 0.25})
-    tracker.metrics(late, {"accuracy": 0.5}, step=1)
-    tracker.text(late, "of a run", "notes.txt")
-    (tmp_path / "spec.json").write_text("{}")
-    tracker.artifact(late, tmp_path / "spec.json", "deep/er")
-
-    reader = RunReader(uri)
-    assert reader.trial_run("s", 4) == late != early
-    found = reader.run(late)
-    assert (found.run_id, found.tags["family"], found.params, found.metrics) == (
-        late,
-        "mlp",
-        {"seed": "3"},
-        {"accuracy": 0.5},
-    )
-    assert sorted(reader.names(late)) == ["deep", "notes.txt"]
-    assert reader.names(late, "deep") == ["deep/er"]
-    assert reader.names(early) == []
-    path = reader.fetch(late, "deep/er/spec.json", tmp_path / "new" / "copy")
-    assert path == tmp_path / "new" / "copy" / "deep" / "er" / "spec.json"
-    assert path.read_text() == "{}"
-    for absent in ("absent.txt", "deep/absent.txt", "absent/spec.json"):
-        assert reader.fetch(late, absent, tmp_path / "new") is None
-    with pytest.raises(RecordError, match="must have run absent"):
-        reader.run("absent")
-    with pytest.raises(RecordError, match="have a trial 5; found none"):
-        reader.trial_run("s", 5)
-    Tracker(uri=uri, experiment="cifar10", artifacts=tmp_path, study="s", uid="another").start_trial(4, {})
-    with pytest.raises(RecordError, match=f"one study .* called s .*{late}.*as run="):
-        reader.trial_run("s", 4)
