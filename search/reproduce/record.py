@@ -44,7 +44,8 @@ class RecordedTrial:
         session: the session that it ran in.
         spec: of the generator.
         candidate: spec, recipe, budget and seed; None in records that lack it.
-        folder: holds the files that were read, the weights among them if there are any.
+        folder: holds the files that were read.
+        has_weights: whether the weights are among them.
     """
 
     run: RecordedRun
@@ -53,20 +54,16 @@ class RecordedTrial:
     spec: GeneratorSpec
     candidate: Candidate | None
     folder: Path
+    has_weights: bool
 
     @property
     def name(self) -> str:
         """How it is spoken of."""
         return f"trial {self.run.tags.get('trial', '?')} of {self.run.tags.get('study', '?')}"
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether the weights file was there."""
-        return (self.folder / WEIGHTS_NAME).is_file()
-
 
 def read_trial(reader: RunReader, run_id: str, folder: Path, *, retrain: bool) -> RecordedTrial:
-    """Read a trial and copy its files to ``folder``, which holds none yet.
+    """Read a trial and copy its files to ``folder``.
 
     Raises:
         RecordError: the run is no trial that was evaluated, lacks what loading or training again needs, or its files
@@ -96,7 +93,8 @@ def read_trial(reader: RunReader, run_id: str, folder: Path, *, retrain: bool) -
         _check_digest(run, "spec_digest", spec.digest)
     if candidate is not None:
         _check_digest(run, "recipe_digest", candidate.recipe.digest)
-    return RecordedTrial(run, outcome, _session(files), specs[0], candidate, folder)
+    has_weights = files[WEIGHTS_NAME] is not None and files[SPEC_NAME] is not None
+    return RecordedTrial(run, outcome, _session(files), specs[0], candidate, folder, has_weights)
 
 
 def _outcome(run: RecordedRun) -> TrialOutcome:

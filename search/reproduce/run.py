@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +55,9 @@ def reproduce(request: Request, say: Callable[[str], None] = print) -> Reproduct
     started = time.monotonic()
     reader = RunReader(request.uri or default_uri())
     run_id = request.run or reader.trial_run(str(request.study), int(request.trial or 0))
+    run_id = reader.run(run_id).run_id  # whatever was typed names no folder before it is known to be a run
     folder = request.out or DEFAULT_FOLDER / run_id
-    shutil.rmtree(folder / RECORD_FOLDER, ignore_errors=True)  # of an earlier reproduction
+    (folder / REPORT_NAME).unlink(missing_ok=True)  # an earlier verdict must not pass for this one's
     trial = read_trial(reader, run_id, folder / RECORD_FOLDER, retrain=request.retrain)
     tolerance = EXACT if request.tolerance is None else request.tolerance
     work = Work(request=request, trial=trial, reader=reader, folder=folder, account=Account(say), tolerance=tolerance)

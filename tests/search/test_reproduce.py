@@ -227,22 +227,37 @@ def test_other_data_are_refused(store: Store, start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "how", "other"),
+    ("name", "how"),
     [
-        ("config.yaml", "load", "retrain"),
-        ("provenance.json", "load", ""),
-        (WEIGHTS_NAME, "load", "retrain"),
-        ("spec.json", "load", ""),
-        ("candidate.json", "retrain", ""),
+        ("config.yaml", "load"),
+        ("provenance.json", "load"),
+        (WEIGHTS_NAME, "load"),
+        ("spec.json", "load"),
+        ("candidate.json", "retrain"),
     ],
 )
-def test_what_the_record_lacks_is_named(store: Store, start: Start, name: str, how: str, other: str) -> None:
+def test_what_the_record_lacks_is_named(store: Store, start: Start, name: str, how: str) -> None:
     with store.changed(name, Path.unlink):
         status, printed, _ = start(f"how={how}")
         assert status == 2
         assert f"must have {name} to be" in printed
         assert "older version" in printed
         assert "Traceback" not in printed
+
+
+def test_a_refusal_leaves_no_earlier_verdict(store: Store, start: Start, tmp_path: Path) -> None:
+    out = tmp_path / "kept"
+    assert start(f"out={out}")[0] == 0
+    with store.changed(WEIGHTS_NAME, Path.unlink):
+        status, _, report = start(f"out={out}")
+        assert (status, report) == (2, {})
+        status, printed, _ = start(f"out={out}", "how=retrain")
+        assert status == 0
+        assert "weights: " not in printed  # those that an earlier reproduction left are not the record's
+    with store.changed("cost_model.json", Path.unlink), store.changed("candidate.json", Path.unlink):
+        status, printed, _ = start(f"out={out}")
+        assert status == 0
+        assert "the record has no cost model" in printed
 
 
 def test_a_changed_spec_or_recipe_is_refused(store: Store, start: Start) -> None:
