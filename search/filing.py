@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 
+from search.candidate import CANDIDATE_NAME
 from search.circuit import NETWORK_NAME
 from search.objective import CIRCUIT_FOLDER, SAMPLES_NAME
 from search.record import TrialOutcome
@@ -34,7 +35,7 @@ def file_outcome(
     feasible = outcome is not TrialOutcome.INFEASIBLE
     tags = {"outcome": str(outcome), "feasible": str(feasible).lower(), "proof.wiring": "unchecked"}
     tracker.tags(run, {**facts, **tags, **({"reason": reason} if reason else {})})
-    for name in (SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
+    for name in (CANDIDATE_NAME, SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
         tracker.artifact(run, folder / name)
     for name in (NETWORK_NAME, "settings.json", "figures.json"):
         tracker.artifact(run, folder / CIRCUIT_FOLDER / name, CIRCUIT_FOLDER)

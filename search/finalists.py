@@ -15,7 +15,7 @@ from evaluation.classifier import ClassifierRecipe
 from gan.data import ImageDataset
 from search.circuit_forms import BUNDLE, CircuitPlan
 from search.objective import sampler_for
-from search.proving import ProofAttempt, fits, proof_facts, proof_metrics, prove_front
+from search.proving import ProofAttempt, fits, proof_conditions, proof_facts, proof_metrics, prove_front
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
@@ -109,7 +109,7 @@ def prove_best(
     attempts = prove_front(front_rows(study), folders, settings.proving, circuits)
     for attempt in attempts:
         metrics, facts = proof_metrics(attempt.run, settings.proving.cost_model), proof_facts(attempt.run)
-        facts |= srs_fact(settings.proving.srs_folder, attempt.run)
+        facts |= srs_fact(settings.proving.srs_folder, attempt.run) | proof_conditions(settings.proving)
         if attempt.run.cost is not None:  # the plan may have been made anew
             metrics |= {"planned_rows": metrics["proof.rows"], "planned_logrows": metrics["proof.logrows"]}
         add_late_findings(study, attempt.trial, metrics=metrics, facts=facts)

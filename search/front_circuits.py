@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 
@@ -10,7 +11,7 @@ from evaluation import EvaluationError, RealReference, TrainedClassifier
 from gan.digest import json_digest
 from search.circuit_forms import CircuitPlan, describe_plan, simulator_of
 from search.headline import headline
-from search.planned import PLAN_FOLDER, circuit_scores, plan_generator
+from search.planned import PLAN_FOLDER, CircuitPlanning, circuit_scores, plan_generator
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
@@ -36,37 +37,23 @@ def score_circuits(
     headline. Gives the plans made.
     """
     folders, late, plans = candidate_folders(study), late_findings(study), dict[int, CircuitPlan]()
-    planning = settings.proving.planning
-    wanted = {"circuit_planning": json_digest(f"{planning} {reference.samples} {settings.evaluation.seed}")[:16]}
+    wanted = circuit_conditions(settings.proving.planning, samples=reference.samples, seed=settings.evaluation.seed)
     for row in front_rows(study):
         number = row["trial"]
         known = late.get(number, {"facts": {}})["facts"]
         if known.get("circuit_planning") == wanted["circuit_planning"]:
             continue
-        spec, generator = load_generator(folders[number])
-        metrics, facts = dict[str, float](), dict[str, str]()
-        try:
-            plan = plans[number] = plan_generator(spec, generator, folders[number] / PLAN_FOLDER, planning)
-            metrics, facts = plan_findings(plan)
-            if plan.best is not None:
-                budget = settings.proving.budget
-                circuit = simulator_of(plan, folders[number] / PLAN_FOLDER / "chosen", budget)
-                metrics |= circuit_scores(
-                    spec,
-                    generator,
-                    circuit,
-                    reference=reference,
-                    classifier=classifier,
-                    judge=judge,
-                    seed=settings.evaluation.seed,
-                )
-                say(
-                    f"trial {number:3d}  circuit of {metrics['planned_rows']:,.0f} rows ({facts['plan']}): its images "
-                    f"score {metrics['circuit_accuracy']:.1%} (float {row['accuracy']:.1%}), "
-                    f"judge {metrics['circuit_judge_accuracy']:.1%}"
-                )
-        except (ZkError, EvaluationError) as error:
-            facts["circuit_failure"] = str(error)
+        plan, metrics, facts = circuit_findings(
+            folders[number], settings, classifier=classifier, judge=judge, reference=reference
+        )
+        if plan is not None:
+            plans[number] = plan
+        if "circuit_accuracy" in metrics:
+            say(
+                f"trial {number:3d}  circuit of {metrics['planned_rows']:,.0f} rows ({facts['plan']}): its images "
+                f"score {metrics['circuit_accuracy']:.1%} (float {row['accuracy']:.1%}), "
+                f"judge {metrics['circuit_judge_accuracy']:.1%}"
+            )
         if "circuit_failure" in facts:
             say(f"trial {number:3d}  no scores of its circuit's images: {facts['circuit_failure']}")
         elif "circuit_failure" in known:  # under other settings
@@ -80,6 +67,45 @@ def score_circuits(
             tracker.artifact(run, table, "circuit")
     file_headlines(study, tracker)
     return plans
+
+
+def circuit_conditions(planning: CircuitPlanning, *, samples: int, seed: int) -> dict[str, str]:
+    """Return what circuit scores depend on beside the generator, as one digest under its tag's name."""
+    return {"circuit_planning": json_digest(f"{planning} {samples} {seed}")[:16]}
+
+
+def circuit_findings(
+    folder: Path,
+    settings: SessionSettings,
+    *,
+    classifier: TrainedClassifier,
+    judge: TrainedClassifier,
+    reference: RealReference,
+) -> tuple[CircuitPlan | None, dict[str, float], dict[str, str]]:
+    """Plan the circuit of the generator in ``folder`` and score its images.
+
+    Returns:
+        The plan if there is one, figures and facts; the fact ``circuit_failure`` says why scores are missing.
+    """
+    spec, generator = load_generator(folder)
+    plan, metrics, facts = None, dict[str, float](), dict[str, str]()
+    try:
+        plan = plan_generator(spec, generator, folder / PLAN_FOLDER, settings.proving.planning)
+        metrics, facts = plan_findings(plan)
+        if plan.best is not None:
+            circuit = simulator_of(plan, folder / PLAN_FOLDER / "chosen", settings.proving.budget)
+            metrics |= circuit_scores(
+                spec,
+                generator,
+                circuit,
+                reference=reference,
+                classifier=classifier,
+                judge=judge,
+                seed=settings.evaluation.seed,
+            )
+    except (ZkError, EvaluationError) as error:
+        facts["circuit_failure"] = str(error)
+    return plan, metrics, facts
 
 
 def file_headlines(study: optuna.Study, tracker: Tracker) -> None:

@@ -23,14 +23,15 @@ from gan.training import (
     TrainingResult,
     train_generator,
 )
-from search.candidate import Candidate
+from search.candidate import CANDIDATE_NAME, Candidate
 from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
 from search.circuit_cache import cached_measurement
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
+from search.files import write_text
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
-from search.weights import save_generator
+from search.weights import WEIGHTS_DIGEST, save_generator, weights_sha256
 from zk.cost_model import CostModel
 from zk.types import Budget
 
@@ -97,6 +98,7 @@ class Evaluator:
         on from its checkpoint.
         """
         settings = self.settings
+        write_text(folder / CANDIDATE_NAME, candidate.to_json())
         figures = cached_measurement(
             candidate.spec,
             folder / CIRCUIT_FOLDER,
@@ -114,13 +116,15 @@ class Evaluator:
             export_generator(build_generator(candidate.spec), candidate.spec, network)
         result = self._train(candidate, folder, hooks, until_images)
         metrics |= training_metrics(result)
+        facts = hardware_facts(self.device)
         if result.outcome is TrainingOutcome.DIVERGED:
-            return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder)
+            return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, facts)
         save_generator(folder, candidate.spec, result.generator)
+        facts[WEIGHTS_DIGEST] = weights_sha256(folder)
         try:
             scores = self._score(candidate.spec, result.generator, folder)
         except EvaluationError as error:
-            return TrialRecord(candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder)
+            return TrialRecord(candidate, TrialOutcome.UNSCORED, str(error), metrics, constraints, folder, facts)
         return TrialRecord(
             candidate,
             TrialOutcome.SCORED,
@@ -128,7 +132,7 @@ class Evaluator:
             metrics | score_metrics(scores),
             constraints,
             folder,
-            score_facts(scores),
+            facts | score_facts(scores),
         )
 
     def _train(
@@ -172,6 +176,11 @@ def known_metrics() -> frozenset[str]:
 def sampler_for(spec: GeneratorSpec, generator: nn.Module, *, seed: int) -> GeneratorSampler:
     """Return the sampler of ``generator`` whose images depend on ``seed`` and the sample index alone."""
     return GeneratorSampler(generator, latent_dim=spec.latent_dim, num_classes=spec.num_classes, seed=seed)
+
+
+def hardware_facts(device: torch.device) -> dict[str, str]:
+    """Return what training repeats itself under, as short strings: the device, and this process's threads."""
+    return {"device": device.type, "threads": str(torch.get_num_threads())}
 
 
 def training_metrics(result: TrainingResult) -> dict[str, float]:

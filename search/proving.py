@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gan.digest import json_digest
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs
 from search.circuit_forms import CircuitForm, CircuitPlan, prove_plan
@@ -180,6 +181,12 @@ def proof_metrics(run: ProofRun, model: CostModel | None = None) -> dict[str, fl
         metrics["proof.max_abs_error"] = run.fidelity.max_abs_error
         metrics["proof.mean_abs_error"] = run.fidelity.mean_abs_error
     return metrics
+
+
+def proof_conditions(plan: ProvingPlan) -> dict[str, str]:
+    """Return what a proof is of, as tags: the image's class and seed, and a digest of how its circuit is planned."""
+    digest = json_digest(str(plan.planning))[:16]
+    return {"proof.label": str(plan.label), "proof.seed": str(plan.seed), "proof.planning": digest}
 
 
 def proof_facts(run: ProofRun) -> dict[str, str]:

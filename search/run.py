@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from search.layers.run import run_layers
 from search.objective import EvaluationSettings, known_metrics
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
-from search.session import prepare, run_session
+from search.session import prepare, run_session, weights_digest
 from search.settings import SessionSettings
 from search.several import run_each
 from search.signals import sigterm_interrupts
@@ -44,8 +44,8 @@ from search.teacher import load_teacher
 from search.tracking import Tracker
 from search.urls import safe_url
 from search.warm_start import SeedCandidate, front_seeds, published_seeds
-from zk.cost import machine_cost_model
-from zk.cost_model import CostModel, load_cost_model
+from zk.cost import machine_cost_model, shipped_cost_model
+from zk.cost_model import CostModel, load_cost_model, save_cost_model
 from zk.errors import ZkError
 from zk.machine import this_machine
 
@@ -80,8 +80,13 @@ def _main(config: DictConfig) -> None:
 
 def problem_of(config: DictConfig) -> str | None:
     """Run one study; gives the message of an error that its user can mend, and None where there is none."""
+    return problem_in(functools.partial(run, config))
+
+
+def problem_in(work: Callable[[], object]) -> str | None:
+    """Do ``work``; gives the message of an error that its user can mend, and None where there is none."""
     try:
-        run(config)
+        work()
     except KNOWN_ERRORS as error:
         return str(error)
     except InstantiationException as error:  # Hydra wraps what a builder raises
@@ -125,11 +130,13 @@ def run(config: DictConfig) -> None:
     busy = busy_trials(study, living_drivers(study, now=time.time()))
     tracker = build_tracker(config, uid=study_uid(study), busy=busy)
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
-    saved = [output / "config.yaml", output / "provenance.json"]
+    save_cost_model(settings.evaluation.cost_model or shipped_cost_model(), output / "cost_model.json")
+    saved = [output / "config.yaml", output / "provenance.json", output / "cost_model.json"]
     for path in saved:
         tracker.artifact(tracker.parent_id, path, f"sessions/{output.parent.name}_{output.name}")
     tags = {"commit": provenance["commit"], "dataset": dataset.name, "dataset_digest": dataset.digest}
     tags |= {f"version.{name}": version for name, version in provenance["packages"].items()}
+    tags |= {"classifier_weights": weights_digest(judges.classifier), "judge_weights": weights_digest(judges.judge)}
     try:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
         paths = file_results(result, settings, tracker, output, commit=provenance["commit"])

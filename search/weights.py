@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from search.files import write_text
 
 WEIGHTS_NAME = "generator.safetensors"
 SPEC_NAME = "spec.json"
+WEIGHTS_DIGEST = "weights_sha256"
+"""What the digest of the weights file is called in records."""
 
 
 def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> None:
@@ -23,6 +26,11 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> N
     partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.partial"
     save_file({name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}, partial)
     os.replace(partial, folder / WEIGHTS_NAME)
+
+
+def weights_sha256(folder: Path) -> str:
+    """Return the sha256 of the weights file in ``folder``; equal weights give equal files."""
+    return hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest()
 
 
 def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:

@@ -9,9 +9,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
-    {"search.__main__", "search.tiers.__main__"},
+    {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__"},
+    {"search.reproduce.run"},
+    {"search.reproduce.late"},
+    {"search.reproduce.work"},
+    {"search.reproduce.settings"},
     {"search.run"},
     {"search.finish", "search.page", "search.front", "search.compare", "search.layers.run", "search.tiers.page"},
+    {"search.reproduce.rebuild"},
     {
         "search.session",
         "search.comparison_text",
@@ -39,7 +44,7 @@ FLOORS = [
 ]
 SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
-    "mlflow": {"search.tracking", "search.tracking_client"},
+    "mlflow": {"search.tracked", "search.tracking", "search.tracking_client"},
     "moocore": {"search.dominance"},
     "requests": {"search.tracking_client"},
     "sqlalchemy": {"search.passing", "search.storage", "search.stored", "search.tracking_client"},
@@ -67,8 +72,20 @@ SOLE_IMPORTERS = {
         "search.layers.study",
         "search.tiers.collect",
     },
-    "hydra": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
-    "omegaconf": {"search.run", "search.several", "search.layers.run", "evaluation.classifier.__main__"},
+    "hydra": {
+        "search.run",
+        "search.several",
+        "search.layers.run",
+        "search.reproduce.settings",
+        "evaluation.classifier.__main__",
+    },
+    "omegaconf": {
+        "search.run",
+        "search.several",
+        "search.layers.run",
+        "search.reproduce.settings",
+        "evaluation.classifier.__main__",
+    },
 }
 
 

@@ -1,0 +1,1 @@
+"""Rebuilding a trial from its MLflow record, and saying how near it comes."""

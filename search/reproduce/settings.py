@@ -1,0 +1,85 @@
+"""From a recorded configuration to what a session is built of: the part that knows Hydra."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan.data import ImageDataset
+from search.errors import ConfigError, RecordError
+from search.reproduce.record import RecordedSession
+from search.run import CONFIG_FOLDER, KNOWN_ERRORS, build_settings
+from search.settings import SessionSettings
+
+
+def default_uri() -> str:
+    """Return the tracking URI of ``conf/config.yaml``."""
+    return str(OmegaConf.load(Path(CONFIG_FOLDER) / "config.yaml").tracking.uri)
+
+
+def build_dataset(session: RecordedSession, places: Mapping[str, str]) -> ImageDataset:
+    """Load the dataset of ``session``; ``places`` replaces where things lie.
+
+    Raises:
+        ConfigError: a place has no meaning for this configuration.
+        gan.errors.DataError: the data cannot be read.
+    """
+    dataset: ImageDataset = instantiate(_config(session, places).dataset)
+    return dataset
+
+
+def build_session(
+    session: RecordedSession, places: Mapping[str, str], *, device: torch.device | None, retrain: bool
+) -> SessionSettings:
+    """Build what ``session`` was run with, on ``device`` (None: the configured one).
+
+    Raises:
+        SearchError, gan.errors.GanError, zk.errors.ZkError: the configuration cannot be built any more.
+    """
+    config = _config(session, places)
+    if not retrain:  # loading needs no teacher, whose folder may be gone
+        config.training.recipe.distillation = None
+    config.study.continues = None  # what went on from an earlier study is trained from the start
+    if session.cost_model is not None:
+        config.cost_model = str(session.cost_model)
+    settings = build_settings(config)
+    return settings if device is None else dataclasses.replace(settings, device=device)
+
+
+def _config(session: RecordedSession, places: Mapping[str, str]) -> DictConfig:
+    try:
+        config = OmegaConf.create(session.config)
+        for name, value in places.items():
+            if OmegaConf.select(config, name, default=_ABSENT) is _ABSENT:
+                raise ConfigError(f"{name} must be in the recorded configuration to be replaced; it is not")
+            OmegaConf.update(config, name, value)
+    except OmegaConfBaseException as error:
+        raise RecordError(f"the recorded configuration must be readable: {error}") from error
+    assert isinstance(config, DictConfig)
+    return config
+
+
+_ABSENT = object()
+
+
+def first_matching(
+    sessions: Iterable[RecordedSession],
+    build: Callable[[RecordedSession], SessionSettings],
+    matches: Callable[[SessionSettings], bool],
+) -> SessionSettings | None:
+    """Return what ``build`` makes of the first session that ``matches``; one that cannot be built does not."""
+    for session in sessions:
+        try:
+            settings = build(session)
+        except (*KNOWN_ERRORS, InstantiationException):
+            continue
+        if matches(settings):
+            return settings
+    return None
