@@ -31,6 +31,7 @@ from optuna.trial import TrialState
 
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord
 from search.candidate import Candidate
+from search.endings import CANDIDATE, REPEATS, trial_outcome
 from search.engine import StudyPlan, run_study
 from search.files import write_text
 from search.halving import Halving
@@ -41,13 +42,13 @@ from search.rungs import passed_rungs
 from search.runner import SerialRunner
 from search.samplers import grid
 from search.space import build_search_space
-from search.study import CANDIDATE, REPEATS, front_trials, open_study, scored_trials, trained_trials, trial_outcome
+from search.study import front_trials, open_study, scored_trials, trained_trials
 
 STEPS, STEP_IMAGES = 18, 10
 OBJECTIVES = (Objective("accuracy", "maximize", 0.0), Objective("rows", "minimize", 1000.0))
 PROVER = "the prover"
 DRIVER_WORKER_PROVER = (1, 12, 6)
-"""Weights of whom to kill: a driver takes seconds to begin, and one killed sooner than that would never have workers."""
+"""Weights of whom to kill: a driver takes seconds to begin, and one killed sooner than that never has workers."""
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,13 @@ from optuna.trial import FrozenTrial
 from search.command import run_command
 from search.comparison import JUDGED, StudyFigures, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, tables
+from search.endings import REPEATS, ended_as_recorded, stored_record, trial_outcome
 from search.errors import ConfigError
 from search.files import write_text
 from search.options import Options, parse_options
 from search.record import TrialOutcome
 from search.stored import DEFAULT_STORAGE, count_states, load_stored
-from search.study import (
-    REPEATS,
-    ended_as_recorded,
-    ended_trials,
-    objective_labels,
-    stored_record,
-    stored_references,
-    stored_signature,
-    trial_outcome,
-)
+from search.study import ended_trials, objective_labels, stored_references, stored_signature
 from search.tables import as_json, checked_ending, print_table
 
 HELP = f"""\

@@ -18,10 +18,10 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.beating import Beating
+from search.interrupted import close_interrupted, needs_continuation
 from search.objectives import Objective
 from search.patient_storage import PatientStorage
 from search.processes import ProcessId, is_running, process_space, this_process
-from search.study import close_interrupted, needs_continuation
 
 DRIVER = "driver"
 """The attribute of a trial that names its driver."""

@@ -18,22 +18,15 @@ from gan.errors import SpecError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
 from search.drivers import SIGN_SECONDS, Driver
+from search.endings import CANDIDATE, RESUMES, file_record, tell_outcome, tell_state
 from search.halving import Halving, Verdict, promotable, verdict
+from search.interrupted import close_interrupted
 from search.objectives import Objective, minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
 from search.rungs import copy_rungs, file_rung, passed_rungs, scores_at
 from search.runner import Ended, Runner, Segment
 from search.space import SearchSpace
-from search.study import (
-    CANDIDATE,
-    RESUMES,
-    close_interrupted,
-    ended_trials,
-    file_record,
-    tell_outcome,
-    tell_state,
-    trained_trials,
-)
+from search.study import ended_trials, trained_trials
 from search.twins import earlier_trials, open_twin, repeat_outcome, taken_up, trial_of, twin_of
 
 _POLL_SECONDS = 1.0

@@ -9,9 +9,10 @@ import optuna
 
 from search.candidate import CANDIDATE_NAME
 from search.circuit import NETWORK_NAME
+from search.endings import REPEATS, ended_as_recorded, stored_record
 from search.objective import CIRCUIT_FOLDER, SAMPLES_NAME
 from search.record import TrialOutcome
-from search.study import REPEATS, ended_as_recorded, ended_trials, stored_record
+from search.study import ended_trials
 from search.tracking import Tracker
 from search.weights import SPEC_NAME, WEIGHTS_NAME
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from search.endings import CANDIDATE, RECORD, trial_outcome
 from search.record import TrialOutcome
-from search.study import CANDIDATE, RECORD, trial_outcome
 
 _RUNG = "rung/"
 

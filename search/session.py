@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -18,6 +19,7 @@ from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
 from gan.digest import json_digest
 from search.drivers import Driver
+from search.endings import REPEATS, stored_record
 from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
 from search.filing import file_missing
@@ -28,8 +30,9 @@ from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
 from search.settings import SessionSettings
+from search.signature import described
 from search.storage import build_storage
-from search.study import REPEATS, open_study, stored_record
+from search.study import open_study
 from search.tracking import Tracker
 from search.warm_start import enqueue_seeds
 from zk.cost import shipped_cost_model
@@ -87,6 +90,7 @@ def prepare(
         objectives=settings.objectives,
         sampler=sampler,
         signature=signature(settings, dataset, judges),
+        parts=signature_parts(settings, dataset, judges),
     )
     return study, judges
 
@@ -234,6 +238,22 @@ def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) 
         "cost_model": cost_model_digest(settings.evaluation.cost_model or shipped_cost_model()),
     }
     return json_digest(parts)
+
+
+def signature_parts(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> dict[str, Any]:
+    """Return what :func:`signature` digests as plain values, so that a person can be told what changed."""
+    return {
+        "dataset": f"{dataset.name} {dataset.digest[:12]}",
+        "classifier": weights_digest(judges.classifier)[:12],
+        "judge": weights_digest(judges.judge)[:12],
+        "search space": described(settings.space),
+        "recipe": settings.recipe.form,
+        "training budget": asdict(settings.budget),
+        "samples": settings.evaluation.samples,
+        "seed of the scores": settings.evaluation.seed,
+        "circuit": settings.evaluation.circuit.digest[:12],
+        "limits": asdict(settings.evaluation.limits),
+    }
 
 
 def _plan(settings: SessionSettings, dataset: ImageDataset) -> StudyPlan:

@@ -13,9 +13,10 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from search.endings import RECORD
 from search.errors import StudyError
 from search.layers.study import ROW
-from search.study import RECORD, front_trials, objective_labels
+from search.study import front_trials, objective_labels
 from search.trial_rows import trial_state
 
 DEFAULT_STORAGE = "sqlite:///mlruns/optuna.db"

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from search.endings import CANDIDATE, REPEATS, trial_outcome
 from search.errors import StudyError
 from search.experimental import experimental_allowed
 from search.front_measures import running_hypervolume
-from search.objectives import Objective, minimised, objective_values, references
-from search.record import TrialOutcome, TrialRecord
+from search.objectives import Objective, minimised, references
+from search.record import TrialOutcome
+from search.signature import changes
 from search.storage import build_storage
 
 _OBJECTIVES = "objectives"
 _REFERENCES = "references"
-RECORD = "record"
-OUTCOME = "trial_outcome"
-CANDIDATE = "candidate_digest"
-RESUMES = "resumes"
-"""Attribute of a trial that takes up a stopped one: the number of that one."""
-_SIGNATURE = "signature"
+_SIGNATURE, _PARTS = "signature", "signature_parts"
 _UID = "uid"
-_CONTINUES = "continues"
-_QUEUED = "queued_again"  # kept by earlier versions with the study, now told by the mark of the continuation
 _CREATION_SECONDS = 10.0
 
 
@@ -43,13 +37,15 @@ def open_study(
     objectives: Sequence[Objective],
     sampler: optuna.samplers.BaseSampler,
     signature: str,
+    parts: Mapping[str, Any] | None = None,
 ) -> optuna.Study:
     """Create the study ``name`` in ``storage``, or continue it.
 
-    ``storage`` is a URL or what :func:`search.storage.build_storage` made of one. ``signature`` is a digest
-    of what makes trials comparable: data, classifier, budget, space. The study keeps the objectives' reference points
-    as they are now: they decide no trial, so they may change from session to session. Of several drivers that open a
-    new study at once, one makes it and the others wait for it.
+    ``storage`` is a URL or what :func:`search.storage.build_storage` made of one. ``signature`` is a digest of what
+    makes trials comparable: data, classifier, budget, space; ``parts`` are the same as nested plain values, kept so
+    that an error can say what changed. The study keeps the objectives' reference points as they are now: they decide no
+    trial, so they may change from session to session. Of several drivers that open a new study at once, one makes it
+    and the others wait for it.
 
     Raises:
         StudyError: the stored study has other objectives or another signature.
@@ -65,16 +61,11 @@ def open_study(
     except DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=kept, sampler=sampler)
         _wait_for_creator(study)
-    wanted = {_OBJECTIVES: [f"{o.direction} {o.metric}" for o in objectives], _SIGNATURE: signature}
-    for key, value in wanted.items():
-        found = study.user_attrs.get(key)
-        if found is None:
-            study.set_user_attr(key, value)
-        elif found != value:
-            raise StudyError(
-                f"study {name} was made with other {key} ({found}) than now asked for ({value}); "
-                "its trials would not be comparable: choose another study.name, or restore the configuration"
-            )
+    _hold_to(study, _OBJECTIVES, [f"{o.direction} {o.metric}" for o in objectives], "")
+    earlier = study.user_attrs.get(_PARTS)
+    _hold_to(study, _SIGNATURE, signature, "; ".join(changes(earlier, parts)) if earlier and parts else "")
+    if parts is not None and earlier is None:
+        study.set_user_attr(_PARTS, dict(parts))
     references = [float(objective.reference) for objective in objectives]
     if study.user_attrs.get(_REFERENCES) != references:
         study.set_user_attr(_REFERENCES, references)
@@ -85,119 +76,24 @@ def open_study(
     return study
 
 
+def _hold_to(study: optuna.Study, key: str, value: Any, difference: str) -> None:
+    """Keep ``value`` with a new study, and refuse another than the kept one."""
+    found = study.user_attrs.get(key)
+    if found is None:
+        study.set_user_attr(key, value)
+    elif found != value:
+        what = difference or f"other {key} ({found}) than now asked for ({value})"
+        raise StudyError(
+            f"study {study.study_name} was made with {'another configuration: ' if difference else ''}{what}; "
+            "its trials would not be comparable: choose another study.name, or restore the configuration"
+        )
+
+
 def _wait_for_creator(study: optuna.Study) -> None:
     """Give whoever makes ``study`` the time to do so; one that was killed meanwhile leaves the rest to us."""
     deadline = time.monotonic() + _CREATION_SECONDS
     while _UID not in study.user_attrs and time.monotonic() < deadline:
         time.sleep(0.1)
-
-
-def close_interrupted(
-    study: optuna.Study, objectives: Sequence[Objective], trials: Iterable[FrozenTrial] | None = None
-) -> int:
-    """Close the trials that a killed driver left RUNNING, and queue again what was interrupted in any way.
-
-    Without ``trials`` it takes all: call it so only when no other driver works on the study. With them, the orphans of
-    :mod:`search.drivers`, it takes those. A trial whose record was filed already ends as that record says, and one that
-    another driver has ended meanwhile stays as it is. The parameters of any other go back into the queue once, with
-    those of trials that ended as failed when their driver was interrupted: their checkpoints are found again by
-    candidate digest, so only the work since then is repeated. Returns how many were queued.
-    """
-    chosen = None if trials is None else {trial.number for trial in trials}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if chosen is None or trial.number in chosen:
-            _close(study, trial, objectives)
-    open_ones = [trial for trial in needs_continuation(study) if chosen is None or trial.number in chosen]
-    for trial in open_ones:
-        resumed = {name: value for name, value in trial.user_attrs.items() if name == RESUMES}
-        study.enqueue_trial(_parameters(trial), user_attrs={_CONTINUES: trial.number, **resumed})
-    return len(open_ones)
-
-
-def _close(study: optuna.Study, trial: FrozenTrial, objectives: Sequence[Objective]) -> None:
-    record = stored_record(trial)
-    outcome = TrialOutcome.UNSCORED if record is None else TrialOutcome(record["outcome"])
-    tell_outcome(study, trial.number, outcome, objectives, {} if record is None else record["metrics"])
-
-
-def needs_continuation(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the failed trials that have parameters, no record of a failure, and nobody to continue them; oldest first.
-
-    The mark of a continuation is written with it in one transaction, so none can be queued without.
-    """
-    trials = study.get_trials(deepcopy=False)
-    known = {trial.user_attrs.get(_CONTINUES) for trial in trials} | set(study.user_attrs.get(_QUEUED, []))
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL
-        and not ended_as_recorded(trial)
-        and trial.number not in known
-        and _parameters(trial)
-    ]
-
-
-def _parameters(trial: FrozenTrial) -> dict[str, Any]:
-    """Return what ``trial`` drew and, if it was queued and stopped while drawing, what it was to draw."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-
-
-def ended_as_recorded(trial: FrozenTrial) -> bool:
-    """Say whether ``trial`` has a record and the state that belongs to it."""
-    outcome = trial_outcome(trial)
-    return outcome is not None and trial.state in END_STATES[outcome]
-
-
-END_STATES = {
-    TrialOutcome.SCORED: (TrialState.COMPLETE,),
-    # Complete, because Optuna's genetic samplers learn of constraints from complete trials only; with the objectives'
-    # reference points as values, which add nothing to a front. Earlier versions ended them as pruned.
-    TrialOutcome.INFEASIBLE: (TrialState.COMPLETE, TrialState.PRUNED),
-    TrialOutcome.STOPPED: (TrialState.PRUNED,),
-    TrialOutcome.DIVERGED: (TrialState.FAIL,),
-    TrialOutcome.UNSCORED: (TrialState.FAIL,),
-    TrialOutcome.LOST: (TrialState.FAIL,),
-}
-
-
-def tell_outcome(
-    study: optuna.Study,
-    number: int,
-    outcome: TrialOutcome,
-    objectives: Sequence[Objective],
-    metrics: Mapping[str, float],
-) -> bool:
-    """End trial ``number`` as ``outcome`` says; gives False if the sampler then has nothing left to try."""
-    state = END_STATES[outcome][0]
-    values = None
-    if outcome is TrialOutcome.SCORED:
-        values = objective_values(objectives, metrics)
-    elif outcome is TrialOutcome.INFEASIBLE:
-        values = [objective.reference for objective in objectives]
-    return tell_state(study, number, state, values)
-
-
-def tell_state(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-    """End trial ``number``, unless another driver has; gives False if the sampler then has nothing left to try."""
-    try:
-        study.tell(number, values, state=state, skip_if_finished=True)
-    except UpdateFinishedTrialError:  # another driver was as quick
-        return True
-    except RuntimeError:
-        # A sampler that has tried everything stops Optuna's own loop, which is not the one that runs here. By then the
-        # trial has ended as told.
-        if not study.get_trials(deepcopy=False)[number].state.is_finished():
-            raise
-        return False
-    return True
-
-
-def trial_outcome(trial: FrozenTrial) -> TrialOutcome | None:
-    """Return how ``trial`` ended, or None if it never did."""
-    if (found := trial.user_attrs.get(OUTCOME)) is not None:
-        return TrialOutcome(found)
-    record = stored_record(trial)  # of earlier versions
-    return None if record is None else TrialOutcome(record["outcome"])
 
 
 def study_uid(study: optuna.Study) -> str:
@@ -221,43 +117,6 @@ def stored_signature(study: optuna.Study) -> str | None:
     """Return the digest of what makes the trials of ``study`` comparable, or None if it keeps none."""
     found = study.user_attrs.get(_SIGNATURE)
     return None if found is None else str(found)
-
-
-def file_record(trial: Trial, record: TrialRecord) -> None:
-    """Keep the constraints and the summary of ``record`` with ``trial``."""
-    for name, value in record.constraints.items():
-        trial.set_constraint(name, value)
-    trial.set_user_attr(RECORD, json.dumps(summary(record), sort_keys=True))
-    trial.set_user_attr(OUTCOME, str(record.outcome))
-
-
-def copy_record(trial: Trial, other: FrozenTrial) -> None:
-    """Give ``trial`` the record of ``other``, whose candidate is the same."""
-    trial.set_user_attr(RECORD, other.user_attrs[RECORD])
-    if OUTCOME in other.user_attrs:
-        trial.set_user_attr(OUTCOME, other.user_attrs[OUTCOME])
-
-
-def summary(record: TrialRecord) -> dict[str, Any]:
-    """Return the part of a record that the study keeps, as plain JSON values."""
-    return {
-        "outcome": str(record.outcome),
-        "reason": record.reason,
-        "metrics": record.metrics,
-        "facts": record.facts,
-        "folder": str(record.folder),
-        "candidate_digest": record.candidate.digest,
-        "spec": json.loads(record.candidate.spec.to_json()),
-    }
-
-
-def stored_record(trial: FrozenTrial) -> dict[str, Any] | None:
-    """Return what :func:`file_record` kept with ``trial``, or None for a trial that never ended."""
-    text = trial.user_attrs.get(RECORD)
-    return None if text is None else dict(json.loads(text))
-
-
-REPEATS = "repeats"
 
 
 def scored_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -8,19 +8,19 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.candidate import Candidate
-from search.objectives import Objective
-from search.study import (
+from search.endings import (
     CANDIDATE,
     RECORD,
     REPEATS,
     RESUMES,
     copy_record,
     ended_as_recorded,
-    ended_trials,
     stored_record,
     tell_outcome,
     trial_outcome,
 )
+from search.objectives import Objective
+from search.study import ended_trials
 
 
 def trial_of(study: optuna.Study, number: int) -> FrozenTrial:

@@ -12,9 +12,10 @@ import yaml
 
 from gan.errors import SpecError
 from gan.spec import GeneratorSpec
+from search.endings import stored_record
 from search.errors import ConfigError
 from search.space import SearchSpace, build_fixed_space
-from search.study import front_trials, stored_record
+from search.study import front_trials
 
 SEED = "seed"
 """Attribute of a trial that was queued to begin with: where it is from."""

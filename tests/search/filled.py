@@ -10,9 +10,10 @@ from optuna.trial import TrialState
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe
 from search.candidate import Candidate
+from search.endings import END_STATES, file_record
 from search.objectives import Objective
 from search.record import TrialOutcome, TrialRecord
-from search.study import END_STATES, file_record, open_study
+from search.study import open_study
 from tests.search.conftest import OBJECTIVES
 
 TINY = Candidate(

@@ -14,11 +14,12 @@ from hypothesis.extra import numpy as arrays
 from search.compare import HELP, main, read_figures
 from search.comparison import StudyFigures, comparability, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, trial_counts
+from search.endings import REPEATS
 from search.errors import ConfigError
 from search.front_measures import WORST, common_reference, coverage, front_of, running_hypervolume, seconds_to_reach
 from search.objectives import Objective
 from search.record import TrialOutcome
-from search.study import REPEATS, open_study, stored_references
+from search.study import open_study, stored_references
 from tests.search.conftest import OBJECTIVES
 from tests.search.filled import Draw, filled
 

@@ -15,10 +15,11 @@ from optuna.trial import TrialState
 
 from search.beating import Beating
 from search.drivers import DRIVER, Driver, DriverSign, busy_trials, driver_signs, living_drivers, orphans
+from search.endings import file_record
 from search.errors import StorageUnreachable
+from search.interrupted import close_interrupted
 from search.processes import ProcessId, is_running, process_space, this_process
 from search.record import TrialOutcome, TrialRecord
-from search.study import close_interrupted, file_record
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_storage import LOCKED
 

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from gan.training import TrainingHooks
 from search.candidate import Candidate
+from search.endings import RESUMES, trial_outcome
 from search.engine import StudyPlan, run_study
 from search.halving import Halving
 from search.record import TrialOutcome, TrialRecord
@@ -17,7 +18,7 @@ from search.rungs import passed_rungs, scores_at
 from search.runner import SerialRunner
 from search.samplers import nsga2, random, tpe
 from search.space import build_search_space
-from search.study import RESUMES, ended_trials, front_trials, scored_trials, trained_trials, trial_outcome
+from search.study import ended_trials, front_trials, scored_trials, trained_trials
 from tests.search.conftest import OBJECTIVES, SilentObserver
 
 MakeStudy = Callable[..., optuna.Study]

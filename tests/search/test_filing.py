@@ -13,12 +13,13 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from search.candidate import Candidate
+from search.endings import REPEATS, file_record
 from search.errors import StorageUnreachable
 from search.filing import file_missing
+from search.interrupted import close_interrupted
 from search.observer import StudyObserver
 from search.patience import Patience
 from search.record import TrialOutcome, TrialRecord
-from search.study import REPEATS, close_interrupted, file_record
 from search.tracking import Tracker
 from search.tracking_client import tracking_error_passes
 from tests.search.conftest import OBJECTIVES

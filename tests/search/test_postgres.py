@@ -17,9 +17,10 @@ from optuna.trial import TrialState
 
 from search.drivers import orphans
 from search.errors import StorageUnreachable
+from search.interrupted import close_interrupted
 from search.patience import Patience
 from search.storage import build_storage
-from search.study import close_interrupted, open_study
+from search.study import open_study
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_storage import run_workers, start_worker
 

@@ -13,9 +13,9 @@ import torch
 
 from gan.generators import build_generator
 from search.circuit import circuit_inputs
+from search.endings import RECORD
 from search.errors import SearchError
 from search.layers.ladder import CATEGORY, LADDER, OneInput, operations
-from search.study import RECORD
 from search.tiers.__main__ import main
 from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
