@@ -15,3 +15,7 @@ class StudyError(SearchError, RuntimeError):
 
 class WorkerError(SearchError, RuntimeError):
     """A worker process met an error that cannot be passed on as it was; the message has its traceback."""
+
+
+class LostWorkerError(WorkerError):
+    """A worker died, or the machine that it ran on; what it did may be tried again."""

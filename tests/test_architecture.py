@@ -33,6 +33,7 @@ SOLE_IMPORTERS = {
     "ezkl": {"zk.backend"},
     "mlflow": {"search.tracking"},
     "moocore": {"search.dominance"},
+    "ray": {"search.ray_cluster"},
     "optuna": {
         "search.run",
         "search.session",

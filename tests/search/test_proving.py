@@ -7,6 +7,7 @@ import pytest
 from gan.generators import build_generator
 from search import planned, proving
 from search.candidate import Candidate
+from search.engines import LocalEngine
 from search.errors import ConfigError
 from search.proof_text import proof_sentences
 from search.proving import ProofAttempt, ProvingPlan, fits, proof_facts, proof_metrics, prove_front
@@ -49,7 +50,8 @@ def prove(
 ) -> list[int]:
     left = iter(outcomes)
     patch.setattr(proving, "prove_trial", lambda number, folder, plan, circuit: ProofAttempt(number, next(left), None))
-    return [attempt.trial for attempt in prove_front(rows, {row["trial"]: Path() for row in rows}, plan, {})]
+    folders = {row["trial"]: Path() for row in rows}
+    return [attempt.trial for attempt in prove_front(rows, folders, plan, {}, engine=LocalEngine())]
 
 
 def test_the_best_that_fits_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
