@@ -45,7 +45,7 @@ class Courier:
         last_seconds: the longest wait at the end.
     """
 
-    def __init__(self, deliver: Callable[[bytes], None], *, most: int = 64, last_seconds: float = 2.0) -> None:
+    def __init__(self, deliver: Callable[[bytes], None], *, most: int = 64, last_seconds: float = 10.0) -> None:
         self._deliver, self._last_seconds = deliver, last_seconds
         self._waiting: queue.Queue[object] = queue.Queue(most)
         self._closed = threading.Event()

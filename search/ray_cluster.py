@@ -22,6 +22,7 @@ from search.worker import Failed, failure
 Reference = Any
 """What Ray gives for a value that is elsewhere, or that is yet to be computed."""
 _DELIVERY_SECONDS = 5.0
+_KNOCK_SECONDS = 10.0
 _LAST_WORDS_SECONDS = 30.0
 _LOSSES: tuple[tuple[type[exceptions.RayError], str], ...] = (
     (exceptions.OutOfMemoryError, "was killed because its node had no memory left"),
@@ -170,13 +171,21 @@ def join_cluster(address: str) -> RayCluster:
     if ray.is_initialized():
         return RayCluster(ours=False)
     try:
+        if address != "auto":
+            _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"engine.address must name a running Ray cluster; {address} cannot be joined: {error}; start one with "
             "`ray start --head`, or leave engine.address out to use this machine alone"
         ) from error
     return RayCluster(ours=True)
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def start_cluster(*, cpus: int, object_store_bytes: int, dashboard: bool) -> RayCluster:
