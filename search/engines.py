@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, TypeVarTuple
 
 import psutil
 import torch
@@ -15,6 +15,9 @@ from search.local_runner import LocalRunner
 from search.objective import CandidateEvaluator
 from search.runner import Runner, SerialRunner
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 
 class Engine(Protocol):
     """Opens the runner of a study."""
@@ -23,6 +26,15 @@ class Engine(Protocol):
         self, evaluate: CandidateEvaluator, *, most: int, device: torch.device, say: Callable[[str], None]
     ) -> Runner:
         """Return a runner of at most ``most`` trials at a time, whose networks train on ``device``."""
+
+    def job(
+        self, function: Callable[[*Ts], T], *arguments: *Ts, memory_bytes: int, say: Callable[[str], None] = print
+    ) -> T:
+        """Return ``function(*arguments)``, computed where ``memory_bytes`` are free.
+
+        Raises:
+            LostWorkerError: whatever computed it died, as often as it was tried.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +75,12 @@ class LocalEngine:
             return SerialRunner(evaluate)
         say(f"{workers} trials at a time, {threads} {'thread' if threads == 1 else 'threads'} each")
         return LocalRunner(evaluate, workers=workers, threads=threads, attempts=self.attempts, say=say)
+
+    def job(
+        self, function: Callable[[*Ts], T], *arguments: *Ts, memory_bytes: int, say: Callable[[str], None] = print
+    ) -> T:
+        """Return ``function(*arguments)``, computed in this process: memory is for the function to watch."""
+        return function(*arguments)
 
 
 def workers_for(*, cores: int, threads: int, free_bytes: int, memory_bytes: int, on_gpu: bool) -> int:

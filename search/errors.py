@@ -23,3 +23,7 @@ class WorkerError(SearchError, RuntimeError):
 
 class StorageUnreachable(SearchError, RuntimeError):
     """A database or server stayed out of reach for as long as a study waits; what was finished is kept."""
+
+
+class LostWorkerError(WorkerError):
+    """A worker died, or the machine that it ran on; what it did may be tried again."""

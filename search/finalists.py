@@ -106,7 +106,7 @@ def prove_best(
         say(f"the proof of trial {known['trial']} counts already")
         return []
     folders = candidate_folders(study)
-    attempts = prove_front(front_rows(study), folders, settings.proving, circuits)
+    attempts = prove_front(front_rows(study), folders, settings.proving, circuits, engine=settings.engine, say=say)
     for attempt in attempts:
         metrics, facts = proof_metrics(attempt.run, settings.proving.cost_model), proof_facts(attempt.run)
         facts |= srs_fact(settings.proving.srs_folder, attempt.run) | proof_conditions(settings.proving)

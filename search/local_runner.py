@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import torch
-
 from gan.training import TrainingHooks
-from search.errors import WorkerError
 from search.objective import CandidateEvaluator
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Segment
-from search.worker import Done, Failed, Message, Recorded, Sampled, work
+from search.worker import Done, Failed, Message, pass_on, work
 
 _WAIT_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 30.0
@@ -134,17 +131,14 @@ class LocalRunner:
             message: Message = worker.connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):  # the last of these: it died while it wrote
             return self._died(worker)
-        hooks = worker.job.hooks
         match message:
-            case Recorded(record):
-                hooks.on_record(record)
-            case Sampled(step, images):
-                hooks.on_samples(step, torch.from_numpy(images))
             case Done(record):
                 segment, worker.job = worker.job.segment, None
                 return Ended(segment, record)
-            case Failed(error, text):
-                raise error if error is not None else WorkerError(f"a worker met an error:\n{text}")
+            case Failed():
+                raise message.as_raised()
+            case _:
+                pass_on(message, worker.job.hooks)
         return None
 
     def _died(self, worker: _Worker) -> Ended | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from gan.digest import json_digest
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs
 from search.circuit_forms import CircuitForm, CircuitPlan, prove_plan
-from search.errors import ConfigError
+from search.engines import Engine
+from search.errors import ConfigError, LostWorkerError
 from search.pictures import save_image_grid
 from search.planned import PLAN_FOLDER, CircuitPlanning, plan_generator
 from search.weights import load_generator
@@ -92,9 +93,12 @@ class ProofAttempt:
 
 def fits(row: Mapping[str, Any], budget: Budget) -> bool:
     """Say whether the front row's predicted peak memory and proving time, planned if known, are within ``budget``."""
-    memory = row.get("planned_peak_bytes", row["predicted_peak_bytes"])
     seconds = row.get("planned_prove_seconds", row["predicted_prove_seconds"])
-    return bool(memory <= budget.memory_bytes and seconds <= budget.wall_seconds)
+    return bool(_peak_bytes(row) <= budget.memory_bytes and seconds <= budget.wall_seconds)
+
+
+def _peak_bytes(row: Mapping[str, Any]) -> float:
+    return float(row.get("planned_peak_bytes", row["predicted_peak_bytes"]))
 
 
 def prove_front(
@@ -102,20 +106,42 @@ def prove_front(
     folders: Mapping[int, Path],
     plan: ProvingPlan,
     circuits: Mapping[int, CircuitPlan],
+    *,
+    engine: Engine,
+    say: Callable[[str], None] = print,
 ) -> list[ProofAttempt]:
     """Prove front members that fit, in the order given, until one counts as proved or the attempts are used up.
 
-    ``circuits`` holds the plans that are known already, by trial. Returns every attempt; an attempt that failed keeps
-    its stages and their outcomes.
+    ``circuits`` holds the plans that are known already, by trial. Each attempt is a job of ``engine`` that needs its
+    predicted memory. Returns every attempt; an attempt that failed keeps its stages and their outcomes.
     """
     attempts: list[ProofAttempt] = []
     for row in rows:
         if len(attempts) == plan.attempts or (attempts and attempts[-1].run.counts_as_proved):
             break
         if fits(row, plan.budget):
-            number = row["trial"]
-            attempts.append(prove_trial(number, folders[number], plan, circuits.get(number)))
+            attempts.append(_attempt(row, folders, plan, circuits, engine, say))
     return attempts
+
+
+def _attempt(
+    row: Mapping[str, Any],
+    folders: Mapping[int, Path],
+    plan: ProvingPlan,
+    circuits: Mapping[int, CircuitPlan],
+    engine: Engine,
+    say: Callable[[str], None],
+) -> ProofAttempt:
+    """Try to prove the trial of ``row``; workers that die are an outcome of the attempt, not an error."""
+    number: int = row["trial"]
+    started, memory = time.monotonic(), int(_peak_bytes(row))
+    try:
+        return engine.job(
+            prove_trial, number, folders[number], plan, circuits.get(number), memory_bytes=memory, say=say
+        )
+    except LostWorkerError as error:
+        refused = StageResult("proof", Outcome.REFUSED, time.monotonic() - started, 0, str(error))
+        return ProofAttempt(number, ProofRun(stages=(refused,)), None)
 
 
 def prove_trial(number: int, folder: Path, plan: ProvingPlan, circuit: CircuitPlan | None = None) -> ProofAttempt:

@@ -8,6 +8,7 @@ import pickle
 import signal
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan.training import TrainingHooks, TrainingRecord
+from search.errors import WorkerError
 from search.objective import CandidateEvaluator
 from search.record import TrialRecord
 from search.runner import Segment, evaluated
@@ -52,8 +54,13 @@ class Failed:
     error: Exception | None
     text: str
 
+    def as_raised(self) -> Exception:
+        """Return the error as it was, or one that has its traceback."""
+        return self.error if self.error is not None else WorkerError(f"a worker met an error:\n{self.text}")
 
-Message = Recorded | Sampled | Done | Failed
+
+Progress = Recorded | Sampled
+Message = Progress | Done | Failed
 
 
 def work(connection: Connection, threads: int) -> None:
@@ -73,19 +80,37 @@ def work(connection: Connection, threads: int) -> None:
 
 
 def _outcome(evaluate: CandidateEvaluator, segment: Segment, connection: Connection) -> Message:
-    hooks = TrainingHooks(
-        on_record=lambda record: connection.send(Recorded(record)),
-        on_samples=lambda step, images: connection.send(Sampled(step, images.cpu().numpy())),
-    )
     try:
-        return Done(evaluated(evaluate, segment, hooks).record)
+        return Done(evaluated(evaluate, segment, telling_hooks(connection.send)).record)
     except Exception as error:
-        text = traceback.format_exc()
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:  # whatever an error of a third party does when it is pickled
-            return Failed(None, text)
-        return Failed(error, text)
+        return failure(error)
+
+
+def telling_hooks(send: Callable[[Progress], None]) -> TrainingHooks:
+    """Return hooks that send what training records; :func:`pass_on` is for the other end."""
+    return TrainingHooks(
+        on_record=lambda record: send(Recorded(record)),
+        on_samples=lambda step, images: send(Sampled(step, images.cpu().numpy())),
+    )
+
+
+def pass_on(message: Progress, hooks: TrainingHooks) -> None:
+    """Give ``hooks`` what training recorded elsewhere."""
+    match message:
+        case Recorded(record):
+            hooks.on_record(record)
+        case Sampled(step, images):
+            hooks.on_samples(step, torch.from_numpy(images))
+
+
+def failure(error: Exception) -> Failed:
+    """Return ``error``, which is being handled, in a form that can be sent."""
+    text = traceback.format_exc()
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever an error of a third party does when it is pickled
+        return Failed(None, text)
+    return Failed(error, text)
 
 
 def _end_with_the_driver() -> None:

@@ -24,7 +24,7 @@ from search.weights import save_generator
 from zk.cost import shipped_cost_model
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-GROUPS = ("dataset", "search_space", "training", "sampler", "objectives", "circuit", "classifier", "judge")
+GROUPS = ("dataset", "search_space", "training", "sampler", "objectives", "circuit", "classifier", "judge", "engine")
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 FILES = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml"))
 LISTS = [name for name in FILES if name.startswith(("tier", "advanced")) and "/" not in name]

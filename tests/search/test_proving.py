@@ -7,7 +7,8 @@ import pytest
 from gan.generators import build_generator
 from search import planned, proving
 from search.candidate import Candidate
-from search.errors import ConfigError
+from search.engines import LocalEngine
+from search.errors import ConfigError, LostWorkerError
 from search.proof_text import proof_sentences
 from search.proving import ProofAttempt, ProvingPlan, fits, proof_facts, proof_metrics, prove_front
 from search.weights import save_generator
@@ -49,7 +50,30 @@ def prove(
 ) -> list[int]:
     left = iter(outcomes)
     patch.setattr(proving, "prove_trial", lambda number, folder, plan, circuit: ProofAttempt(number, next(left), None))
-    return [attempt.trial for attempt in prove_front(rows, {row["trial"]: Path() for row in rows}, plan, {})]
+    folders = {row["trial"]: Path() for row in rows}
+    return [attempt.trial for attempt in prove_front(rows, folders, plan, {}, engine=LocalEngine())]
+
+
+def test_each_attempt_is_a_job_of_its_predicted_memory_and_may_lose_its_worker() -> None:
+    asked, said = [], []
+
+    class Losing:
+        def job(self, function: object, number: int, *others: object, memory_bytes: int, say: object) -> ProofAttempt:
+            asked.append((function, number, memory_bytes, say))
+            if len(asked) == 1:
+                raise LostWorkerError("its worker died, 3 times")
+            return ProofAttempt(number, GOOD, None)
+
+    rows = front(900, 100)
+    rows[1]["planned_peak_bytes"] = 80.0
+    first, second = prove_front(rows, {0: Path(), 1: Path()}, PLAN, {}, engine=Losing(), say=said.append)  # type: ignore[arg-type]
+    assert asked == [(proving.prove_trial, 0, 900, said.append), (proving.prove_trial, 1, 80, said.append)]
+    assert (first.trial, first.picture, first.run.counts_as_proved) == (0, None, False)
+    assert [(stage.outcome, stage.message) for stage in first.run.stages] == [
+        (Outcome.REFUSED, "its worker died, 3 times")
+    ]
+    assert proof_facts(first.run)["proof.outcome"] == "proof refused"
+    assert second.run.counts_as_proved
 
 
 def test_the_best_that_fits_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:

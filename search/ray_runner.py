@@ -1,0 +1,160 @@
+"""Segments as tasks of a Ray cluster; a task whose worker or node is lost is submitted again."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gan.training import TrainingHooks
+from search.errors import LostWorkerError
+from search.local_runner import lost
+from search.mailbox import Courier
+from search.objective import CandidateEvaluator
+from search.ray_cluster import Delivery, Needs, RayCluster, Reference
+from search.record import TrialRecord
+from search.runner import Ended, Segment, evaluated
+from search.worker import pass_on, telling_hooks
+
+_WAIT_SECONDS = 1.0
+
+
+@dataclass
+class _Job:
+    segment: Segment
+    hooks: TrainingHooks
+    sender: int
+    deaths: int = 0
+
+
+class RayRunner:
+    """Evaluates segments on the nodes of ``cluster``, as many at a time as they hold, but at most ``most``.
+
+    The evaluator goes into the object store once, and each node fetches it from there. A segment whose worker dies, or
+    whose node is lost, ``attempts`` times ends as lost; its checkpoint is continued each time, so the folders of
+    segments must be the same files on every node.
+
+    Args:
+        evaluate: must be picklable.
+        cluster: is closed with the runner.
+        needs: of each segment; it trains with as many threads as it has cores.
+        most: segments at a time.
+        attempts: deaths of a worker after which its segment is given up.
+        say: hears of deaths, and of a cluster without room.
+    """
+
+    def __init__(
+        self,
+        evaluate: CandidateEvaluator,
+        cluster: RayCluster,
+        *,
+        needs: Needs,
+        most: int,
+        attempts: int = 3,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._cluster, self._needs, self._most, self._attempts, self._say = cluster, needs, most, attempts, say
+        self._evaluate = cluster.share(evaluate)
+        self._jobs: dict[Reference, _Job] = {}
+        self._senders = itertools.count()
+        self._slots, self._slots_known = 0, -_WAIT_SECONDS
+
+    def has_room(self) -> bool:
+        """Say whether the nodes hold one more segment; the first is submitted even if it has to wait for a node."""
+        return len(self._jobs) < min(self._most, max(1, self._room()))
+
+    def submit(self, segment: Segment, hooks: TrainingHooks) -> None:
+        """Hand ``segment`` to the cluster."""
+        self._send(_Job(segment, hooks, next(self._senders)))
+
+    def wait(self) -> list[Ended]:
+        """Pass on what the tasks tell, for up to about a second; gives the segments that have ended."""
+        ready = self._cluster.ended(list(self._jobs), _WAIT_SECONDS)
+        self._hear()
+        ended = [self._ended(task) for task in ready]
+        return [one for one in ended if one is not None]
+
+    def close(self) -> None:
+        """Interrupt the tasks, so that trainings write their last step; then leave the cluster."""
+        tasks = list(self._jobs)
+        self._jobs.clear()
+        try:
+            self._cluster.cancel(tasks)
+        finally:
+            self._cluster.close()
+
+    def _room(self) -> int:
+        """Return how many segments the nodes hold, known for a second: nodes join and leave."""
+        if time.monotonic() - self._slots_known >= _WAIT_SECONDS:
+            before, self._slots, self._slots_known = self._slots, self._cluster.slots(self._needs), time.monotonic()
+            if before > 0 and self._slots == 0:
+                self._say("no node is left that a trial fits on; waiting for one to join")
+        return self._slots
+
+    def _send(self, job: _Job) -> None:
+        delivery = self._cluster.delivery(job.sender)
+        name = f"trial {job.segment.number}"
+        task = self._cluster.submit(
+            evaluate_in_task, self._evaluate, job.segment, self._needs.threads, delivery, needs=self._needs, name=name
+        )
+        self._jobs[task] = job
+
+    def _hear(self) -> None:
+        jobs = {job.sender: job for job in self._jobs.values()}
+        for sender, message in self._cluster.messages():
+            if sender in jobs:
+                pass_on(pickle.loads(message), jobs[sender].hooks)
+
+    def _ended(self, task: Reference) -> Ended | None:
+        job = self._jobs.pop(task)
+        try:
+            return Ended(job.segment, self._cluster.result(task))
+        except LostWorkerError as error:
+            job.deaths += 1
+            if job.deaths == self._attempts:
+                return Ended(job.segment, lost(job.segment, f"{error}, {job.deaths} times"))
+            self._say(f"trial {job.segment.number:3d}  {error}; trying again from its checkpoint")
+            self._send(job)
+            return None
+
+
+def evaluate_in_task(evaluate: CandidateEvaluator, segment: Segment, threads: int, delivery: Delivery) -> TrialRecord:
+    """Evaluate ``segment`` with ``threads`` threads of PyTorch; what training records goes to ``delivery``."""
+    torch.set_num_threads(threads)
+    with Courier(delivery) as courier:
+        return evaluated(evaluate, segment, telling_hooks(courier.send)).record
+
+
+def run_job(
+    cluster: RayCluster,
+    function: Callable[..., Any],
+    *arguments: Any,
+    needs: Needs,
+    attempts: int,
+    say: Callable[[str], None],
+    **options: Any,
+) -> Any:
+    """Return ``function(*arguments)``, computed by a task, which is started again when its worker dies.
+
+    Raises:
+        LostWorkerError: the worker died ``attempts`` times.
+    """
+    for attempt in range(1, attempts + 1):
+        task = cluster.submit(function, *arguments, needs=needs, **options)
+        try:
+            while not cluster.ended([task], _WAIT_SECONDS):
+                pass
+            return cluster.result(task)
+        except LostWorkerError as error:
+            if attempt == attempts:
+                raise LostWorkerError(f"{error}, {attempts} times") from error
+            say(f"{error}; trying again")
+        except BaseException:
+            cluster.cancel([task])
+            raise
+    raise AssertionError("attempts is at least 1")
