@@ -15,9 +15,9 @@ from gan.errors import SpecError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
 from search.halving import Halving, Verdict, promotable, verdict
-from search.objectives import Objective, objective_values
+from search.objectives import Objective, minimised, objective_values
 from search.record import TrialOutcome, TrialRecord
-from search.rungs import copy_rungs, file_rung, minimised, passed_rungs, references, scores_at
+from search.rungs import copy_rungs, file_rung, passed_rungs, references, scores_at
 from search.runner import Ended, Runner, Segment
 from search.space import SearchSpace
 from search.study import (

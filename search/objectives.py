@@ -50,3 +50,11 @@ def objective_values(objectives: Sequence[Objective], metrics: Mapping[str, floa
             )
         values.append(float(value))
     return values
+
+
+def minimised(objectives: Sequence[Objective], values: Sequence[float]) -> tuple[float, ...]:
+    """Return ``values`` with the sign turned where an objective is maximised."""
+    return tuple(
+        -value if objective.direction == "maximize" else value
+        for objective, value in zip(objectives, values, strict=True)
+    )

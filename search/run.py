@@ -38,6 +38,7 @@ from search.several import run_each
 from search.study import study_uid
 from search.teacher import load_teacher
 from search.tracking import Tracker
+from search.view import checked_view
 from zk.cost import machine_cost_model
 from zk.cost_model import CostModel, load_cost_model
 from zk.errors import ZkError
@@ -134,7 +135,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
     """Build everything a session needs from ``config``.
 
     Raises:
-        ConfigError: a count is not positive.
+        ConfigError: a count is not positive, or the view is unknown.
     """
     for name, least in (("trials", 1), ("candidates", 1)):
         if config.study[name] < least:
@@ -191,6 +192,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         continues=_continued(config.study, recipe),
         engine=instantiate(config.engine),
         halving=instantiate(config.halving) if config.get("halving") is not None else None,
+        view=checked_view(config.view),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.objectives import Objective
+from search.objectives import Objective, minimised
 from search.record import TrialOutcome
 from search.study import CANDIDATE, RECORD, trial_outcome
 
@@ -32,14 +32,6 @@ class RungScore:
     digest: str
     values: tuple[float, ...]
     stopped: bool
-
-
-def minimised(objectives: Sequence[Objective], values: Sequence[float]) -> tuple[float, ...]:
-    """Return ``values`` with the sign turned where an objective is maximised."""
-    return tuple(
-        -value if objective.direction == "maximize" else value
-        for objective, value in zip(objectives, values, strict=True)
-    )
 
 
 def references(objectives: Sequence[Objective]) -> np.ndarray:

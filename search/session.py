@@ -28,6 +28,7 @@ from search.proving import ProofAttempt
 from search.settings import SessionSettings
 from search.study import REPEATS, open_study, stored_record
 from search.tracking import Tracker
+from search.watching import open_view
 from zk.cost import shipped_cost_model
 from zk.cost_model import cost_model_digest
 
@@ -98,18 +99,20 @@ def run_session(
     say: Callable[[str], None] = print,
 ) -> SessionResult:
     """Run the study, then score and prove its front; ``attachments`` are filed with every trial."""
-    observer = StudyObserver(
-        tracker,
-        study_folder=settings.folder,
-        objectives=settings.objectives,
-        tags=dict(tags),
-        attachments=tuple(attachments),
-        say=say,
-    )
     plan = _plan(settings, dataset)
     evaluate = _evaluator(settings, dataset, judges)
-    with closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner:
-        run_study(study, plan, runner, observer)
+    with open_view(settings.view, study, plan, train_images=len(dataset.train), say=say) as view:
+        observer = StudyObserver(
+            tracker,
+            study_folder=settings.folder,
+            objectives=settings.objectives,
+            tags=dict(tags),
+            attachments=tuple(attachments),
+            view=view,
+        )
+        engine = settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=view.say)
+        with closing(engine) as runner:
+            run_study(study, plan, runner, observer)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)
     with timed(study, "circuit_scores"):

@@ -45,6 +45,7 @@ class SessionSettings:
         teacher: whom the recipe's distillation learns from; None without one.
         engine: where trials run.
         halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
+        view: how the running study is shown, one of :data:`search.view.VIEWS`.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
     """
 
@@ -71,3 +72,4 @@ class SessionSettings:
     continues: Path | None = None
     engine: Engine = field(default_factory=LocalEngine)
     halving: Halving | None = None
+    view: str = "lines"
