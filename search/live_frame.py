@@ -106,7 +106,7 @@ def _progress(state: LiveState, now: float) -> list[str]:
     if state.ended is not None:
         return [*parts, state.closing]
     left = state.seconds_left(now)
-    return parts if left is None else [*parts, f"about {duration(left)} left"]
+    return parts if not left else [*parts, f"about {duration(left)} left"]
 
 
 def _counts(tally: Tally) -> list[str]:

@@ -102,6 +102,11 @@ def test_a_study_that_has_just_begun() -> None:
     assert shown(80, of=fresh, use=None) == ["study s  0 of 6 trained  0 of at most 60 drawn  0 s"]
 
 
+def test_nothing_is_said_of_no_time_left() -> None:
+    done = LiveState("s", 1, 60, 0.0, Tally(OBJECTIVES)).over(EndedTrial(0, "scored", "a", "mlp", (0.5, 1.0)))
+    assert shown(120, of=done)[0] == "study s  1 of 1 trained  1 of at most 60 drawn  10 min  6.0 trials an hour"
+
+
 def test_a_study_that_has_ended_says_how() -> None:
     lines = shown(120, of=state().closed(600.0, "interrupted"))
     assert lines[0].endswith("6.0 trials an hour  interrupted")
