@@ -92,7 +92,8 @@ class LocalRunner:
         self._waiting.clear()
         for worker in self._workers:
             worker.connection.close()
-            if worker.process.is_alive() and worker.process.pid is not None:
+            busy = worker.job is not None  # an idle one ends with its connection
+            if busy and worker.process.is_alive() and worker.process.pid is not None:
                 os.kill(worker.process.pid, signal.SIGINT)
         for worker in self._workers:
             worker.process.join(_LAST_WORDS_SECONDS)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
 
-from gan.training import ConsoleProgress, TrainingHooks, TrainingRecord
+from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.filing import PROGRESS_FOLDER, file_outcome
 from search.objectives import Objective
 from search.pictures import save_image_grid
 from search.record import TrialRecord
 from search.tracking import Tracker
+from search.view import View
 
 RUNG_SCORES = frozenset(("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance"))
 CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
 
 
 class StudyObserver:
-    """Prints one line per trial and files each trial with MLflow."""
+    """Has one line per trial said, feeds the view, and files each trial with MLflow."""
 
     def __init__(
         self,
@@ -33,34 +32,33 @@ class StudyObserver:
         objectives: tuple[Objective, ...],
         tags: dict[str, str],
         attachments: tuple[Path, ...] = (),
-        say: Callable[[str], None] = print,
+        view: View,
     ) -> None:
         self._tracker = tracker
         self._folder = study_folder
         self._objectives = objectives
         self._tags = tags
         self._attachments = attachments
-        self._say = say
+        self._view = view
         self._runs: dict[int, str] = {}
         self._started: dict[int, float] = {}
-        self._progress: dict[int, ConsoleProgress] = {}
 
     def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
-        """Open the trial's run; its hooks feed the progress line and keep sample grids."""
+        """Open the trial's run; its hooks feed the view and keep sample grids."""
         self._started[number] = time.monotonic()
         run = self._tracker.start_trial(number, {**self._tags, "family": candidate.spec.family})
         self._tracker.params(run, candidate.parameters())
         self._runs[number] = run
         for path in self._attachments:
             self._tracker.artifact(run, path)
-        progress = self._progress[number] = ConsoleProgress(f"trial {number} ({candidate.spec.family})", sys.stderr)
+        self._view.trial_started(number, candidate)
         grids = self._folder / candidate.digest[:16] / PROGRESS_FOLDER
 
         def keep(step: int, images: Tensor) -> None:
             save_image_grid(images, grids / f"step-{step:07d}.png")
 
         def follow(record: TrainingRecord) -> None:
-            progress(record)
+            self._view.trial_recorded(number, record)
             curve = {f"training/{key}": value for key, value in asdict(record).items() if key in CURVES}
             self._tracker.metrics(run, curve, step=record.step)
 
@@ -68,14 +66,14 @@ class StudyObserver:
 
     def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
         """Print what a trial scored at a rung, and file it at that step."""
-        self._say(f"trial {number:3d}  {reason}")
+        self._view.say(f"trial {number:3d}  {reason}")
         scores = {name: value for name, value in record.metrics.items() if name in RUNG_SCORES}
         self._tracker.metrics(self._runs[number], {f"rung/{name}": scores[name] for name in scores}, step=images)
 
     def trial_ended(self, number: int, record: TrialRecord) -> None:
         """Print the outcome and file figures, curves and files."""
-        self._progress.pop(number).close()
-        self._say(self._line(number, record))
+        self._view.trial_ended(number, str(record.outcome), record)
+        self._view.say(self._line(number, record))
         file_outcome(
             self._tracker,
             self._runs[number],
@@ -89,12 +87,14 @@ class StudyObserver:
 
     def trial_rejected(self, number: int, reason: str) -> None:
         """Print and file why a draw is no legal spec."""
-        self._say(f"trial {number:3d}  illegal     {reason}")
+        self._view.trial_ended(number, "illegal")
+        self._view.say(f"trial {number:3d}  illegal     {reason}")
         self._file_untried(number, {"outcome": "illegal", "feasible": "false", "reason": reason})
 
     def trial_repeated(self, number: int, original: int) -> None:
         """Print and file that a draw was known."""
-        self._say(f"trial {number:3d}  repeated    same candidate as trial {original}")
+        self._view.trial_ended(number, "repeated")
+        self._view.say(f"trial {number:3d}  repeated    same candidate as trial {original}")
         self._file_untried(number, {"outcome": "repeated", "repeats": str(original)})
 
     def _file_untried(self, number: int, tags: dict[str, str]) -> None:

@@ -43,6 +43,7 @@ from search.study import study_uid
 from search.teacher import load_teacher
 from search.tracking import Tracker
 from search.urls import safe_url
+from search.view import checked_view
 from search.warm_start import SeedCandidate, front_seeds, published_seeds
 from zk.cost import machine_cost_model, shipped_cost_model
 from zk.cost_model import CostModel, load_cost_model, save_cost_model
@@ -154,7 +155,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
     """Build everything a session needs from ``config``.
 
     Raises:
-        ConfigError: a count is not positive.
+        ConfigError: a count is not positive, or the view is unknown.
     """
     for name, least in (("trials", 1), ("candidates", 1)):
         if config.study[name] < least:
@@ -213,6 +214,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         engine=instantiate(config.engine),
         halving=instantiate(config.halving) if config.get("halving") is not None else None,
         patience=instantiate(config.patience),
+        view=checked_view(config.view),
     )
 
 

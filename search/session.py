@@ -35,6 +35,7 @@ from search.storage import build_storage
 from search.study import open_study
 from search.tracking import Tracker
 from search.warm_start import enqueue_seeds
+from search.watching import open_view
 from zk.cost import shipped_cost_model
 from zk.cost_model import cost_model_digest
 
@@ -107,24 +108,23 @@ def run_session(
     say: Callable[[str], None] = print,
 ) -> SessionResult:
     """Run the study, then score and prove its front; ``attachments`` are filed with every trial."""
-    observer = StudyObserver(
-        tracker,
-        study_folder=settings.folder,
-        objectives=settings.objectives,
-        tags=dict(tags),
-        attachments=tuple(attachments),
-        say=say,
-    )
-    queued, outside = enqueue_seeds(study, settings.space, settings.seeds)
-    for sentence in ([f"{queued} candidates queued to begin with"] if queued else []) + outside:
-        say(sentence)
     plan = _plan(settings, dataset)
     evaluate = _evaluator(settings, dataset, judges)
-    with (
-        Driver(study, say=say) as driver,
-        closing(settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=say)) as runner,
-    ):
-        run_study(study, plan, runner, observer, driver)
+    with open_view(settings.view, study, plan, train_images=len(dataset.train), say=say) as view:
+        observer = StudyObserver(
+            tracker,
+            study_folder=settings.folder,
+            objectives=settings.objectives,
+            tags=dict(tags),
+            attachments=tuple(attachments),
+            view=view,
+        )
+        queued, outside = enqueue_seeds(study, settings.space, settings.seeds)
+        for sentence in ([f"{queued} candidates queued to begin with"] if queued else []) + outside:
+            view.say(sentence)
+        engine = settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=view.say)
+        with Driver(study, say=view.say) as driver, closing(engine) as runner:
+            run_study(study, plan, runner, observer, driver)
     file_missing(study, tracker, tags, say)
     with timed(study, "classification_accuracy_scores"):
         score_front(study, settings, dataset, tracker, say=say)

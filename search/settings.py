@@ -48,6 +48,7 @@ class SessionSettings:
         seeds: candidates to begin with.
         engine: where trials run.
         halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
+        view: how the running study is shown, one of :data:`search.view.VIEWS`.
         continues: folder of a study with a smaller training budget, whose trainings go on; None trains from the start.
         patience: with a study's storage that is out of reach.
     """
@@ -77,3 +78,4 @@ class SessionSettings:
     engine: Engine = field(default_factory=LocalEngine)
     halving: Halving | None = None
     patience: Patience = field(default_factory=Patience)
+    view: str = "lines"

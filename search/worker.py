@@ -76,7 +76,7 @@ def work(connection: Connection, threads: int) -> None:
             segment: Segment = connection.recv()
             connection.send(_outcome(evaluate, segment, connection))
     except (EOFError, ConnectionError, KeyboardInterrupt):
-        return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would fill the terminal with the way out
 
 
 def _outcome(evaluate: CandidateEvaluator, segment: Segment, connection: Connection) -> Message:

@@ -28,7 +28,7 @@ FLOORS = [
     {"search.finalists", "search.front_circuits", "search.tables", "search.stored"},
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
-    {"search.observer", "search.proof_text", "search.report", "search.plots"},
+    {"search.observer", "search.proof_text", "search.report", "search.plots", "search.watching"},
     {"search.filing"},
     {"search.engine", "search.tracking", "search.trial_rows"},
     {"search.drivers"},
@@ -78,6 +78,7 @@ SOLE_IMPORTERS = {
         "search.layers.session",
         "search.layers.study",
         "search.tiers.collect",
+        "search.watching",
     },
     "hydra": {
         "search.run",
