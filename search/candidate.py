@@ -8,6 +8,9 @@ from typing import Any
 from gan.digest import json_digest
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe
+from search.labels import parameters_of
+
+_OF_DATASET = ("spec.image_channels", "spec.image_size", "spec.num_classes")
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Candidate:
         return json_digest(parts)
 
     def parameters(self) -> dict[str, Any]:
-        """Return it as flat, named values for a record."""
-        flat = {f"spec.{name}": value for name, value in asdict(self.spec).items()}
-        flat |= {f"recipe.{name}": value for name, value in asdict(self.recipe).items()}
-        flat |= {f"budget.{name}": value for name, value in asdict(self.budget).items() if value is not None}
+        """Return it as flat, named values for a record, but for what the dataset decides."""
+        flat = parameters_of("spec", self.spec) | parameters_of("recipe", self.recipe)
+        flat |= parameters_of("budget", self.budget)
+        flat = {name: value for name, value in flat.items() if name not in _OF_DATASET}
         return flat | {"seed": self.seed, "spec_digest": self.spec.digest}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.circuit import NETWORK_NAME
+from search.note import trial_note
 from search.objective import CIRCUIT_FOLDER, SAMPLES_NAME
 from search.objectives import Objective
 from search.pictures import save_image_grid
@@ -20,8 +22,12 @@ from search.view import View
 from search.weights import SPEC_NAME, WEIGHTS_NAME
 
 PROGRESS_FOLDER = "progress"
+PICTURES = "samples/float"
 RUNG_SCORES = frozenset(("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance"))
 CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
+
+
+_UNPROVED = {"proof.outcome": "not tried", "proof.wiring": "unchecked"}
 
 
 class StudyObserver:
@@ -80,12 +86,15 @@ class StudyObserver:
         run, tracker = self._runs[number], self._tracker
         tracker.metrics(run, {**record.metrics, **{f"constraint.{k}": v for k, v in record.constraints.items()}})
         feasible = record.outcome is not TrialOutcome.INFEASIBLE
-        tags = {"outcome": str(record.outcome), "feasible": str(feasible).lower(), "proof.wiring": "unchecked"}
+        tags = {"outcome": str(record.outcome), "feasible": str(feasible).lower(), **_UNPROVED}
         tracker.tags(run, {**record.facts, **tags, **({"reason": record.reason} if record.reason else {})})
         for name in (SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
             tracker.artifact(run, record.folder / name)
         for name in (NETWORK_NAME, "settings.json", "figures.json"):
             tracker.artifact(run, record.folder / CIRCUIT_FOLDER / name, CIRCUIT_FOLDER)
+        tracker.picture(run, record.folder / SAMPLES_NAME, PICTURES)
+        scored = record.outcome is TrialOutcome.SCORED
+        tracker.note(run, trial_note(record_row(number, record), run=run, picture=scored))
         tracker.end(run, failed=record.outcome in (TrialOutcome.DIVERGED, TrialOutcome.UNSCORED))
 
     def trial_rejected(self, number: int, reason: str) -> None:
@@ -101,7 +110,12 @@ class StudyObserver:
         self._file_untried(number, {"outcome": "repeated", "repeats": str(original)})
 
     def _file_untried(self, number: int, tags: dict[str, str]) -> None:
-        self._tracker.end(self._tracker.start_trial(number, {**self._tags, **tags}))
+        run = self._tracker.start_trial(number, {**self._tags, **tags})
+        row = {"trial": number, "state": tags["outcome"], "reason": tags.get("reason", "")}
+        if "repeats" in tags:
+            row["reason"] = f"same candidate as trial {tags['repeats']}"
+        self._tracker.note(run, trial_note(row, run=run, picture=False))
+        self._tracker.end(run)
 
     def _line(self, number: int, record: TrialRecord) -> str:
         seconds = time.monotonic() - self._started.pop(number)
@@ -113,3 +127,16 @@ class StudyObserver:
                 figures.append(f"{name} {record.metrics[name]:,.0f}")
         tail = f": {record.reason}" if record.reason else ""
         return f"trial {number:3d}  {record.outcome:<11} {seconds:5.0f} s  {what}  {'  '.join(figures)}{tail}"
+
+
+def record_row(number: int, record: TrialRecord) -> dict[str, Any]:
+    """Return what is known of a trial that has ended as one flat row, as :func:`search.front.trial_row` does later."""
+    spec = record.candidate.spec
+    what = {
+        "family": spec.family,
+        "widths": spec.widths,
+        "conditioning": spec.conditioning,
+        "activation": spec.activation,
+    }
+    found = {"trial": number, "state": str(record.outcome), **what, **record.metrics, **record.facts}
+    return {**found, "reason": record.reason} if record.reason else found

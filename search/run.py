@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -28,10 +29,13 @@ from search.errors import ConfigError, SearchError
 from search.files import write_text
 from search.finalists import proved_row
 from search.finish import file_results, print_results
+from search.labels import config_tags
 from search.layers.run import run_layers
 from search.objective import EvaluationSettings, known_metrics
+from search.observer import PICTURES
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
+from search.saved_views import saved_views
 from search.session import prepare, run_session
 from search.settings import SessionSettings
 from search.several import run_each
@@ -114,14 +118,22 @@ def run(config: DictConfig) -> None:
     study, judges = prepare(settings, dataset, sampler=instantiate(config.sampler))
     tracker = build_tracker(config, uid=study_uid(study))
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
+    tracker.offer_views(saved_views(PICTURES, now_milliseconds=int(time.time() * 1000)))
     saved = [output / "config.yaml", output / "provenance.json"]
+    session = f"sessions/{output.parent.name}_{output.name}"
     for path in saved:
-        tracker.artifact(tracker.parent_id, path, f"sessions/{output.parent.name}_{output.name}")
+        tracker.artifact(tracker.parent_id, path, session)
+    of_config = config_tags(HydraConfig.get().runtime.choices)
     tags = {"commit": provenance["commit"], "dataset": dataset.name, "dataset_digest": dataset.digest}
-    tags |= {f"version.{name}": version for name, version in provenance["packages"].items()}
+    versions = {f"version.{name}": version for name, version in provenance["packages"].items()}
+    tracker.tags(tracker.parent_id, {**tags, **of_config, **versions})
+    tags |= {name: value for name, value in of_config.items() if name in ("experiment", "tier")}
     try:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
-        paths = file_results(result, settings, tracker, output, commit=provenance["commit"])
+        command = tuple(map(shlex.quote, ["python", "-m", "search", *HydraConfig.get().overrides.task]))
+        paths = file_results(
+            result, settings, tracker, output, commit=provenance["commit"], command=command, session=session
+        )
     except BaseException:
         tracker.end(tracker.parent_id, failed=True)
         raise
