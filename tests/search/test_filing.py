@@ -22,6 +22,7 @@ from search.patience import Patience
 from search.record import TrialOutcome, TrialRecord
 from search.tracking import Tracker
 from search.tracking_client import tracking_error_passes
+from search.view import LineView
 from tests.search.conftest import OBJECTIVES
 
 # Raised inside mlflow's and alembic's own migrations.
@@ -163,7 +164,9 @@ def test_a_tracking_server_that_stays_away_costs_no_trial_and_is_filed_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study, tracker = make_study(), open_tracker(patience=Patience(0.05, 0.01, 0.01))
-    observer = StudyObserver(tracker, study_folder=tmp_path, objectives=OBJECTIVES, tags={}, say=lambda _: None)
+    observer = StudyObserver(
+        tracker, study_folder=tmp_path, objectives=OBJECTIVES, tags={}, view=LineView(lambda _: None)
+    )
     records = [record_of(tiny_candidate, tmp_path / "c", outcome) for outcome in (TrialOutcome.SCORED,) * 2]
     for number, record in enumerate(records):
         trial = study.ask()
