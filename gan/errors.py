@@ -21,3 +21,7 @@ class TrainingError(GanError, RuntimeError):
 
 class CheckpointError(GanError):
     """A checkpoint that cannot be read or does not belong to this run."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint cannot be read: cut off, overwritten, or something else altogether."""

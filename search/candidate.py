@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from gan.digest import json_digest
@@ -32,7 +33,7 @@ class Candidate:
     budget: TrainingBudget
     seed: int
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of everything in it."""
         parts = {"spec": self.spec.form, "recipe": self.recipe.form, "budget": asdict(self.budget), "seed": self.seed}

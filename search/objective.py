@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from torch import nn
 
 from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier, evaluate_sampler
 from gan.data import ImageDataset
+from gan.errors import DamagedCheckpointError
 from gan.generators import build_generator
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
@@ -36,6 +38,7 @@ from zk.cost_model import CostModel
 from zk.types import Budget
 
 SAMPLES_NAME = "samples.png"
+DAMAGED_NAME = "checkpoint.damaged.pt"
 CIRCUIT_FOLDER = "circuit"
 
 
@@ -117,6 +120,8 @@ class Evaluator:
         result = self._train(candidate, folder, hooks, until_images)
         metrics |= training_metrics(result)
         facts = hardware_facts(self.device)
+        if (folder / DAMAGED_NAME).exists():
+            facts["checkpoint"] = "one could not be read; trained anew"
         if result.outcome is TrainingOutcome.DIVERGED:
             return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, facts)
         save_generator(folder, candidate.spec, result.generator)
@@ -138,7 +143,9 @@ class Evaluator:
     def _train(
         self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None
     ) -> TrainingResult:
-        return train_generator(
+        """Train from the checkpoint; one that cannot be read is put aside, and training starts anew."""
+        train = functools.partial(
+            train_generator,
             candidate.spec,
             candidate.recipe,
             candidate.budget,
@@ -152,6 +159,12 @@ class Evaluator:
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )
+        try:
+            return train()
+        except DamagedCheckpointError:
+            path = folder / CHECKPOINT_NAME
+            path.replace(path.with_name(DAMAGED_NAME))
+            return train()
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:
         sampler = sampler_for(spec, generator, seed=self.settings.seed)

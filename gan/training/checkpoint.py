@@ -10,31 +10,42 @@ from typing import Any
 
 import torch
 
-from gan.errors import CheckpointError
+from gan.errors import CheckpointError, DamagedCheckpointError
 
 
 def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any]) -> None:
-    """Write ``state`` under ``identity`` to ``path``: a reader finds the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``state`` under ``identity`` to ``path``: a reader finds the old file or the new one, never a part.
+
+    Raises:
+        CheckpointError: it cannot be written, as on a full disk; the old file stays.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        torch.save({"identity": identity, "state": state}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            torch.save({"identity": identity, "state": state}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch's writer has errors of its own for what the system refuses
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written: {error}; make room or give the right to, then run the same command again"
+        ) from error
 
 
 def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.device) -> dict[str, Any]:
     """Return the state saved at ``path``.
 
     Raises:
-        CheckpointError: the file is unreadable, or was made by another spec, recipe, dataset or seed than ``identity``.
+        DamagedCheckpointError: the file is unreadable.
+        CheckpointError: it was made by another spec, recipe, dataset or seed than ``identity``.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = content["identity"], content["state"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
+        raise DamagedCheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
     if found != identity:
         differing = sorted(key for key in identity if found.get(key) != identity[key])
         raise CheckpointError(f"{path} was made by another run: {', '.join(differing)} differ; use an empty folder")

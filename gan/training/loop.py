@@ -166,7 +166,9 @@ class _Run:
             raise
         self._save()
         ended = self._finished(step_limit)
-        return self._result(TrainingOutcome.COMPLETED, "the budget ended" if ended else "paused before the budget ended")
+        return self._result(
+            TrainingOutcome.COMPLETED, "the budget ended" if ended else "paused before the budget ended"
+        )
 
     def _keep_to_schedule(self, step_limit: int | None) -> None:
         """Set learning rates and resolution, and drop weights, as the spent share of the budget asks for."""

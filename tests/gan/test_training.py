@@ -1,4 +1,5 @@
 import copy
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,41 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(content[: len(content) // 2] if damage is None else damage)
     with pytest.raises(CheckpointError, match="cannot be read"):
         train(tiny_spec, tiny_dataset, 2, tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny_spec, tiny_dataset, 1, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match="cannot be written: .*No space left.*make room"):
+        train(tiny_spec, tiny_dataset, 2, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, decay_from=0.5)])
+def test_a_training_that_pauses_ends_as_one_that_never_paused(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path, recipe: TrainingRecipe
+) -> None:
+    def run(folder: Path, until_images: int | None) -> TrainingResult:
+        return train(tiny_spec, tiny_dataset, 6, folder, recipe=recipe, until_images=until_images)
+
+    whole = run(tmp_path / "whole", None)
+    paused = run(tmp_path / "parts", 2 * recipe.batch_size + 1)
+    assert (paused.steps, paused.message) == (3, "paused before the budget ended")
+    again = run(tmp_path / "parts", 2 * recipe.batch_size)
+    assert (again.steps, again.resumed_from_step) == (3, 3)
+    ended = run(tmp_path / "parts", None)
+    assert (ended.steps, ended.message) == (6, "the budget ended")
+    assert same_weights(whole.generator, ended.generator)
+    with pytest.raises(SpecError, match="until_images must be positive; got 0"):
+        run(tmp_path / "none", 0)
 
 
 def test_a_diverging_run_ends_with_its_last_finite_step(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 from gan.generators import build_generator
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingOutcome, TrainingRecipe, TrainingResult
-from search import front_circuits, objective
+from search import circuit_cache, front_circuits
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, CircuitFigures
 from search.proving import ProofAttempt, ProvingPlan
@@ -73,7 +73,7 @@ class RoundedCircuit:
 @pytest.fixture(scope="module", autouse=True)
 def _without_ezkl() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objective, "measure_spec", measured)
+        patch.setattr(circuit_cache, "measure_spec", measured)
         patch.setattr(rebuild, "measure_spec", measured)
         patch.setattr(front_circuits, "plan_generator", lambda *_: SimpleNamespace(best=object()))
         patch.setattr(front_circuits, "plan_findings", lambda _: (dict(PLANNED), {"plan": "stub"}))

@@ -34,6 +34,7 @@ SWEEP = (
     "study.trials=2", "training.budget.seconds=null", "training.budget.steps=30", "training.recipe.batch_size=16",
     "training.recipe.discriminator_widths=[8,8]", "scores.samples=40", "scores.cas_images=60", "scores.cas_epochs=1",
     "classifier.recipe.epochs=2", "judge.recipe.epochs=2", "judge.spec.widths=[8,16]", "intervals.sample_steps=15",
+    "engine.workers=1",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from models import TINY, TinyGenerator
+from tiny_networks import TINY, TinyGenerator
 from torch import nn
 
 from zk import backend

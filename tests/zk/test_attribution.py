@@ -11,9 +11,9 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-from models import TINY
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tiny_networks import TINY
 from torch import nn
 
 from zk import attribution, attribution_runs, backend, counting

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from audit_circuits import CIRCUITS, NO_REBASE, OTHERS, PLAIN, Circuit, Function, build
-from models import edit_settings
+from tiny_networks import edit_settings
 
 from zk.audit import WiringReport, audit_to_json, audit_wiring
 from zk.audit_links import Group

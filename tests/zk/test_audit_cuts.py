@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audit_circuits import CIRCUITS, build, cut, write_permutation
-from models import edit_settings
+from tiny_networks import edit_settings
 
 from zk.audit import EXIT_STATUS, audit_wiring, main
 from zk.audit_key import open_proving_key

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from audit_circuits import CHECKED_IO, CIRCUITS, NO_REBASE, Circuit, Function, build, write_permutation
-from models import edit_settings
+from tiny_networks import edit_settings
 
 from zk.audit import WiringReport, audit_to_json, audit_wires, audit_wiring, main
 from zk.audit_key import open_proving_key

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from models import TINY, TinyGenerator
+from tiny_networks import TINY, TinyGenerator
 
 from zk import backend
 from zk.bundle import Bundle, read_bundle

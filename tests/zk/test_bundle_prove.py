@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models import TinyGenerator
+from tiny_networks import TinyGenerator
 
 from zk.bundle_check import verify_bundle
 from zk.errors import ArtifactError, OptionError

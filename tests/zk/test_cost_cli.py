@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from models import TinyGenerator
+from tiny_networks import TinyGenerator
 
 from zk import cost_cli
 from zk.attribution import INTERFACE, Attribution, NodeCost

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models import TinyGenerator
+from tiny_networks import TinyGenerator
 from torch import nn
 
 from zk.errors import ExportError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models import TINY, TinyGenerator
+from tiny_networks import TINY, TinyGenerator
 
 from zk import backend
 from zk.errors import ArtifactError, BackendError, OptionError, VerificationError
