@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,13 +175,24 @@ def join_cluster(address: str) -> RayCluster:
     try:
         if address != "auto":
             _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _init(address=address)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"engine.address must name a running Ray cluster; {address} cannot be joined: {error}; start one with "
-            "`ray start --head`, or leave engine.address out to use this machine alone"
+            "`ray start --head`, set RAY_AUTH_MODE=token if it asks for a token, or leave engine.address out to use this "
+            "machine alone"
         ) from error
     return RayCluster(ours=True)
+
+
+def _init(**options: Any) -> None:
+    """Connect quietly, and keep what this process does on SIGTERM: Ray would end it at once."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _knock(address: str) -> None:
@@ -197,14 +210,12 @@ def start_cluster(*, cpus: int, object_store_bytes: int, dashboard: bool) -> Ray
     if ray.is_initialized():
         return RayCluster(ours=False)
     try:
-        ray.init(
+        _init(
             address="local",
             num_cpus=cpus,
             object_store_memory=object_store_bytes,
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
             runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
             _node_ip_address="127.0.0.1",
         )

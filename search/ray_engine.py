@@ -17,6 +17,11 @@ from search.runner import Runner
 if TYPE_CHECKING:  # importing it needs Ray
     from search.ray_cluster import Needs, RayCluster
 
+_OWN_CLUSTER = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else it listens on every interface
+    "RAY_worker_niceness": "0",  # else everything on the machine comes before trials, and proving times say so
+}
+"""What Ray reads from the environment, when it is imported and when its processes start."""
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -88,7 +93,8 @@ class RayEngine:
             slots = cluster.slots(needs)
             if slots == 0:
                 raise ConfigError(f"{_no_room(cluster, needs)}; lower engine.memory_bytes, cpus or gpus, or add a node")
-            say(f"{len(cluster.nodes())} Ray nodes hold {slots} trials at a time, {needs.threads} threads each")
+            together = min(slots, most)
+            say(f"Ray nodes: {len(cluster.nodes())}; trials at a time: {together}; threads of each: {needs.threads}")
             return RayRunner(evaluate, cluster, needs=needs, most=most, attempts=self.attempts, say=say)
         except BaseException:
             cluster.close()
@@ -121,8 +127,9 @@ class RayEngine:
             cluster.close()
 
     def _connect(self) -> RayCluster:
-        if self.address is None:  # Ray reads this when it is imported: without it, it listens on every interface
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        if self.address is None:
+            for name, value in _OWN_CLUSTER.items():
+                os.environ.setdefault(name, value)
         try:
             from search.ray_cluster import join_cluster, start_cluster
         except ModuleNotFoundError as error:
