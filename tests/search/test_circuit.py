@@ -63,7 +63,7 @@ def test_digests_follow_everything_that_decides_the_weights(tiny_candidate: Cand
         replace(tiny_candidate, spec=replace(tiny_candidate.spec, widths=(5,))),
     ]
     assert len({tiny_candidate.digest, *(other.digest for other in others)}) == 5
-    assert tiny_candidate.parameters()["spec.widths"] == (4,)
+    assert tiny_candidate.parameters()["spec.widths"] == "4"
 
 
 @pytest.mark.parametrize("missing", ["spec.json", "generator.safetensors"])

@@ -17,6 +17,7 @@ from search.engine import StudyPlan, run_study
 from search.front_circuits import score_circuits
 from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES
 from search.record import TrialRecord
+from search.runner import SerialRunner
 from search.study import add_late_findings, front_trials
 from search.tracking import Tracker
 from search.trial_rows import front_rows, trial_rows
@@ -33,8 +34,10 @@ pytestmark = [
 class Trading(CheapEvaluator):
     """Wider ones are better and cost more, so that the front has several members."""
 
-    def __call__(self, candidate: Candidate, folder: Path, hooks: TrainingHooks) -> TrialRecord:
-        record = super().__call__(candidate, folder, hooks)
+    def __call__(
+        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+    ) -> TrialRecord:
+        record = super().__call__(candidate, folder, hooks, until_images)
         record.metrics["accuracy"] = candidate.spec.widths[0] / 10 + candidate.recipe.auxiliary_weight / 100
         return record
 
@@ -42,7 +45,7 @@ class Trading(CheapEvaluator):
 @pytest.fixture
 def study(make_study: Callable[..., optuna.Study], plan: StudyPlan) -> optuna.Study:
     study = make_study()
-    run_study(study, replace(plan, scored=12), Trading(), SilentObserver())
+    run_study(study, replace(plan, trained=12), SerialRunner(Trading()), SilentObserver())
     assert len(front_trials(study)) >= 3
     return study
 
