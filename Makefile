@@ -45,6 +45,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 ui: $(READY)
+	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port 5000 $(ARGS)
 
 attacks: $(READY)

@@ -12,8 +12,10 @@ from gan.errors import GanError
 from gan.spec import GeneratorSpec
 from gan.training import Distillation, Progressive, TrainingBudget, TrainingRecipe, WeightForm
 from search.errors import RecordError
+from search.labels import parameters_of
 
 CANDIDATE_NAME = "candidate.json"
+_OF_DATASET = ("spec.image_channels", "spec.image_size", "spec.num_classes")
 _RECIPE_PARTS = {"weight_form": WeightForm, "distillation": Distillation, "progressive": Progressive}
 
 
@@ -40,10 +42,10 @@ class Candidate:
         return json_digest(parts)
 
     def parameters(self) -> dict[str, Any]:
-        """Return it as flat, named values for a record."""
-        flat = {f"spec.{name}": value for name, value in asdict(self.spec).items()}
-        flat |= {f"recipe.{name}": value for name, value in asdict(self.recipe).items()}
-        flat |= {f"budget.{name}": value for name, value in asdict(self.budget).items() if value is not None}
+        """Return it as flat, named values for a record, but for what the dataset decides."""
+        flat = parameters_of("spec", self.spec) | parameters_of("recipe", self.recipe)
+        flat |= parameters_of("budget", self.budget)
+        flat = {name: value for name, value in flat.items() if name not in _OF_DATASET}
         return flat | {"seed": self.seed, "spec_digest": self.spec.digest, "recipe_digest": self.recipe.digest}
 
     def to_json(self) -> str:

@@ -10,14 +10,18 @@ import optuna
 from search.candidate import CANDIDATE_NAME
 from search.circuit import NETWORK_NAME
 from search.endings import REPEATS, ended_as_recorded, stored_record
+from search.note import trial_note
 from search.objective import CIRCUIT_FOLDER, SAMPLES_NAME
 from search.record import TrialOutcome
 from search.study import ended_trials
 from search.tracking import Tracker
+from search.trial_rows import trial_row
 from search.weights import SPEC_NAME, WEIGHTS_NAME
 
 PROGRESS_FOLDER = "progress"
-_FAILED = (TrialOutcome.DIVERGED, TrialOutcome.UNSCORED)
+PICTURES = "samples/float"
+UNPROVED = {"proof.outcome": "not tried", "proof.wiring": "unchecked"}
+_FAILED = (TrialOutcome.DIVERGED, TrialOutcome.UNSCORED, TrialOutcome.LOST)
 
 
 def file_outcome(
@@ -30,16 +34,19 @@ def file_outcome(
     constraints: Mapping[str, float],
     facts: Mapping[str, str],
     folder: Path,
+    note: str,
 ) -> None:
     """File figures, labels and files of a trial with ``run`` and end it; ending it comes last and says all is there."""
     tracker.metrics(run, {**metrics, **{f"constraint.{key}": value for key, value in constraints.items()}})
     feasible = outcome is not TrialOutcome.INFEASIBLE
-    tags = {"outcome": str(outcome), "feasible": str(feasible).lower(), "proof.wiring": "unchecked"}
+    tags = {"outcome": str(outcome), "feasible": str(feasible).lower(), **UNPROVED}
     tracker.tags(run, {**facts, **tags, **({"reason": reason} if reason else {})})
     for name in (CANDIDATE_NAME, SPEC_NAME, WEIGHTS_NAME, SAMPLES_NAME, PROGRESS_FOLDER):
         tracker.artifact(run, folder / name)
     for name in (NETWORK_NAME, "settings.json", "figures.json"):
         tracker.artifact(run, folder / CIRCUIT_FOLDER / name, CIRCUIT_FOLDER)
+    tracker.picture(run, folder / SAMPLES_NAME, PICTURES)
+    tracker.note(run, note)
     tracker.end(run, failed=outcome in _FAILED)
 
 
@@ -56,15 +63,18 @@ def file_missing(
         record = stored_record(trial)
         if record is None or trial.number in filed or REPEATS in trial.user_attrs or not ended_as_recorded(trial):
             continue
+        run = tracker.trial_run(trial.number, {**tags, "family": record["spec"]["family"]})
+        outcome = TrialOutcome(record["outcome"])
         file_outcome(
             tracker,
-            tracker.trial_run(trial.number, {**tags, "family": record["spec"]["family"]}),
-            outcome=TrialOutcome(record["outcome"]),
+            run,
+            outcome=outcome,
             reason=record["reason"],
             metrics=record["metrics"],
             constraints=trial.constraints,
             facts=record["facts"],
             folder=Path(record["folder"]),
+            note=trial_note(trial_row(trial, on_front=False), run=run, picture=outcome is TrialOutcome.SCORED),
         )
         missing += 1
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from search.report import ReportContent, render_report
 from search.session import SessionResult
 from search.settings import SessionSettings
 from search.study import hypervolume_history, scored_trials
+from search.study_run import StudyResults, file_study_run
 from search.tables import PRINTED, print_table, rich_table, shown_columns
 from search.tracking import Tracker
 from search.trial_rows import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
@@ -32,9 +34,19 @@ class ResultPaths:
 
 
 def file_results(
-    result: SessionResult, settings: SessionSettings, tracker: Tracker, folder: Path, *, commit: str
+    result: SessionResult,
+    settings: SessionSettings,
+    tracker: Tracker,
+    folder: Path,
+    *,
+    commit: str,
+    command: Sequence[str],
+    session: str,
 ) -> ResultPaths:
-    """Write front, plots, summary and report to ``folder`` and file them with the study's parent run."""
+    """Write front, plots, summary and report to ``folder`` and file them with the study's parent run.
+
+    Its description tells of ``commit``, ``command`` and the artifact folder ``session`` of the session's configuration.
+    """
     front, rows = front_rows(result.study), trial_rows(result.study)
     paths = ResultPaths(folder / "report.html", folder / "front.csv", folder / "summary.json")
     history = hypervolume_history(result.study, settings.objectives)
@@ -63,19 +75,30 @@ def file_results(
         proof_picture=_proof_picture(result, front),
     )
     write_text(paths.report, render_report(content))
-    parent = tracker.parent_id
-    for path in (paths.front, paths.summary, paths.report, folder / "trials.csv"):
-        tracker.artifact(parent, path)
-    for name, figure in figures.items():
-        tracker.figure(parent, figure, f"plots/{name}.html")
     wanted = (*content.columns, *CIRCUIT_COLUMNS, "float_reason")
     shown = [name for name in wanted if any(name in row for row in front)]
-    tracker.table(parent, [{name: row.get(name) for name in shown} for row in front], "front.json")
-    logged = tracker.last_step(parent, "hypervolume")
-    for step, value in enumerate(history[logged:], start=logged + 1):
-        tracker.metrics(parent, {"hypervolume": value}, step=step)
-    tracker.metrics(parent, {"scored_trials": len(scored_trials(result.study)), "front_members": len(front)})
-    tracker.tags(parent, {"proved": str(content.proved).lower()})
+    tracker.table(tracker.parent_id, [{name: row.get(name) for name in shown} for row in front], "front.json")
+    results = StudyResults(
+        study=result.study,
+        objectives=settings.objectives,
+        rows=rows,
+        front=front,
+        hypervolume=history,
+        proof=content.proof[0],
+        proved=content.proved,
+        facts=content.facts,
+        files={
+            "report": paths.report,
+            "front": paths.front,
+            "all trials": folder / "trials.csv",
+            "summary": paths.summary,
+        },
+        folder=folder,
+        command=command,
+        commit=commit,
+        session=session,
+    )
+    file_study_run(results, tracker)
     return paths
 
 

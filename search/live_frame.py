@@ -173,4 +173,5 @@ def _front(tally: Tally, members: int, width: int) -> list[Text]:
 
 
 def _numbers(values: Sequence[float]) -> list[str]:
-    return [f"{value:.4g}" for value in values]
+    counts = (value.is_integer() and 1000 <= abs(value) < 1e9 for value in values)
+    return [f"{value:,.0f}" if count else f"{value:.4g}" for value, count in zip(values, counts, strict=True)]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.filing import PROGRESS_FOLDER, file_outcome
+from search.note import trial_note
 from search.objectives import Objective
 from search.pictures import save_image_grid
-from search.record import TrialRecord
+from search.record import TrialOutcome, TrialRecord
 from search.tracking import Tracker
 from search.view import View
 
@@ -83,6 +85,11 @@ class StudyObserver:
             constraints=record.constraints,
             facts=record.facts,
             folder=record.folder,
+            note=trial_note(
+                record_row(number, record),
+                run=self._runs[number],
+                picture=record.outcome is TrialOutcome.SCORED,
+            ),
         )
 
     def trial_rejected(self, number: int, reason: str) -> None:
@@ -98,7 +105,12 @@ class StudyObserver:
         self._file_untried(number, {"outcome": "repeated", "repeats": str(original)})
 
     def _file_untried(self, number: int, tags: dict[str, str]) -> None:
-        self._tracker.end(self._tracker.start_trial(number, {**self._tags, **tags}))
+        run = self._tracker.start_trial(number, {**self._tags, **tags})
+        row = {"trial": number, "state": tags["outcome"], "reason": tags.get("reason", "")}
+        if "repeats" in tags:
+            row["reason"] = f"same candidate as trial {tags['repeats']}"
+        self._tracker.note(run, trial_note(row, run=run, picture=False))
+        self._tracker.end(run)
 
     def _line(self, number: int, record: TrialRecord) -> str:
         seconds = time.monotonic() - self._started.pop(number)
@@ -110,3 +122,16 @@ class StudyObserver:
                 figures.append(f"{name} {record.metrics[name]:,.0f}")
         tail = f": {record.reason}" if record.reason else ""
         return f"trial {number:3d}  {record.outcome:<11} {seconds:5.0f} s  {what}  {'  '.join(figures)}{tail}"
+
+
+def record_row(number: int, record: TrialRecord) -> dict[str, Any]:
+    """Return what is known of a trial that has ended as one flat row, as :func:`search.front.trial_row` does later."""
+    spec = record.candidate.spec
+    what = {
+        "family": spec.family,
+        "widths": spec.widths,
+        "conditioning": spec.conditioning,
+        "activation": spec.activation,
+    }
+    found = {"trial": number, "state": str(record.outcome), **what, **record.metrics, **record.facts}
+    return {**found, "reason": record.reason} if record.reason else found

@@ -179,8 +179,8 @@ def join_cluster(address: str) -> RayCluster:
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"engine.address must name a running Ray cluster; {address} cannot be joined: {error}; start one with "
-            "`ray start --head`, set RAY_AUTH_MODE=token if it asks for a token, or leave engine.address out for a "
-            "cluster of this machine alone"
+            "`ray start --head`, set RAY_AUTH_MODE=token if it asks for a token, or leave engine.address out to use "
+            "this machine alone"
         ) from error
     return RayCluster(ours=True)
 

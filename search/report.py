@@ -102,13 +102,18 @@ def _picture(path: Path, alt: str, width: int | None = None) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return ``value`` for a table: integers with separators, others to 4 significant digits, absent as a dash."""
+    """Return ``value`` for a table: integers with separators, others to 4 significant digits, absent as a dash.
+
+    The items of a sequence are joined as in ``24-8-4``.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, (list, tuple)):
+        return "-".join(map(str, value))
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -28,12 +29,15 @@ from gan.training import Teacher, TrainingRecipe, resolve_device
 from search.drivers import busy_trials, living_drivers
 from search.errors import ConfigError, SearchError, StorageUnreachable
 from search.files import write_text
+from search.filing import PICTURES
 from search.finalists import proved_row
 from search.finish import file_results, print_results
+from search.labels import config_tags
 from search.layers.run import run_layers
 from search.objective import EvaluationSettings, known_metrics
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
+from search.saved_views import saved_views
 from search.session import prepare, run_session, weights_digest
 from search.settings import SessionSettings
 from search.several import run_each
@@ -132,15 +136,23 @@ def run(config: DictConfig) -> None:
     tracker = build_tracker(config, uid=study_uid(study), busy=busy)
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
     save_cost_model(settings.evaluation.cost_model or shipped_cost_model(), output / "cost_model.json")
+    tracker.offer_views(saved_views(PICTURES, now_milliseconds=int(time.time() * 1000)))
     saved = [output / "config.yaml", output / "provenance.json", output / "cost_model.json"]
+    session = f"sessions/{output.parent.name}_{output.name}"
     for path in saved:
-        tracker.artifact(tracker.parent_id, path, f"sessions/{output.parent.name}_{output.name}")
+        tracker.artifact(tracker.parent_id, path, session)
+    of_config = config_tags(HydraConfig.get().runtime.choices)
     tags = {"commit": provenance["commit"], "dataset": dataset.name, "dataset_digest": dataset.digest}
-    tags |= {f"version.{name}": version for name, version in provenance["packages"].items()}
+    versions = {f"version.{name}": version for name, version in provenance["packages"].items()}
     tags |= {"classifier_weights": weights_digest(judges.classifier), "judge_weights": weights_digest(judges.judge)}
+    tracker.tags(tracker.parent_id, {**tags, **of_config, **versions})
+    tags |= {name: value for name, value in of_config.items() if name in ("experiment", "tier")}
     try:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
-        paths = file_results(result, settings, tracker, output, commit=provenance["commit"])
+        command = tuple(map(shlex.quote, ["python", "-m", "search", *HydraConfig.get().overrides.task]))
+        paths = file_results(
+            result, settings, tracker, output, commit=provenance["commit"], command=command, session=session
+        )
     except BaseException:
         with suppress(StorageUnreachable):  # what ended the session must not be hidden by this
             tracker.end(tracker.parent_id, failed=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from search.claims import locked
 from search.patience import Patience
@@ -185,9 +186,22 @@ class Tracker:
         listed = f'[{{"path": "{name}", "type": "table"}}]'
         self._client.set_tag(run, "mlflow.loggedArtifacts", listed)
 
-    def figure(self, run: str, figure: Any, name: str) -> None:
-        """File a plotly figure as a page."""
-        self._client.log_figure(run, figure, name)
+    def note(self, run: str, text: str) -> None:
+        """Make ``text``, Markdown of at most 8,000 characters, the description on the run's page."""
+        self._client.set_tag(run, "mlflow.note.content", text)
+
+    def picture(self, run: str, path: Path, name: str) -> None:
+        """Log the picture ``path`` for the chart that shows those of several runs; a missing one is no error."""
+        if path.exists():
+            with Image.open(path) as picture:
+                self._client.log_image(run, picture, key=name, step=0, synchronous=True)  # the chart shows one step
+
+    def offer_views(self, views: Mapping[str, str]) -> None:
+        """Tag the experiment with those of ``views`` that it does not have, see :mod:`search.saved_views`."""
+        known = self._client.get_experiment(self.experiment_id).tags
+        for key, value in views.items():
+            if key not in known:
+                self._client.set_experiment_tag(self.experiment_id, key, value)
 
     def end(self, run: str, *, failed: bool = False) -> None:
         """Close ``run``."""

@@ -60,7 +60,9 @@ def spec(dataset: TinyDataset) -> ClassifierSpec:
 
 @pytest.fixture(scope="session")
 def recipe() -> ClassifierRecipe:
-    return ClassifierRecipe(epochs=4, batch_size=20, max_learning_rate=0.05, shift_pixels=1, label_smoothing=0.0)
+    return ClassifierRecipe(
+        epochs=4, batch_size=20, max_learning_rate=0.05, shift_pixels=1, label_smoothing=0.0, precision="float32"
+    )
 
 
 @pytest.fixture(scope="session")

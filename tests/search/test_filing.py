@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 from optuna.trial import TrialState
+from PIL import Image
 from sqlalchemy.exc import OperationalError
 
 from search.candidate import Candidate
@@ -22,6 +23,7 @@ from search.patience import Patience
 from search.record import TrialOutcome, TrialRecord
 from search.tracking import Tracker
 from search.tracking_client import tracking_error_passes
+from search.view import LineView
 from tests.search.conftest import OBJECTIVES
 
 # Raised inside mlflow's and alembic's own migrations.
@@ -150,7 +152,7 @@ def test_drivers_share_one_parent_and_leave_each_others_runs_open(
 
 def record_of(candidate: Candidate, folder: Path, outcome: TrialOutcome = TrialOutcome.SCORED) -> TrialRecord:
     folder.mkdir(exist_ok=True)
-    (folder / "samples.png").write_bytes(b"picture")
+    Image.new("RGB", (2, 2)).save(folder / "samples.png")
     metrics = {"accuracy": 0.5, "rows": 3.0}
     return TrialRecord(candidate, outcome, "so", metrics, {"rows": -1.0}, folder, {"fact": "f"})
 
@@ -163,7 +165,9 @@ def test_a_tracking_server_that_stays_away_costs_no_trial_and_is_filed_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study, tracker = make_study(), open_tracker(patience=Patience(0.05, 0.01, 0.01))
-    observer = StudyObserver(tracker, study_folder=tmp_path, objectives=OBJECTIVES, tags={}, say=lambda _: None)
+    observer = StudyObserver(
+        tracker, study_folder=tmp_path, objectives=OBJECTIVES, tags={}, view=LineView(lambda _: None)
+    )
     records = [record_of(tiny_candidate, tmp_path / "c", outcome) for outcome in (TrialOutcome.SCORED,) * 2]
     for number, record in enumerate(records):
         trial = study.ask()
@@ -202,4 +206,4 @@ def test_a_tracking_server_that_stays_away_costs_no_trial_and_is_filed_later(
     assert trials["3"].data.tags["family"] == "subpixel"
     assert trials["3"].data.tags["commit"] == "abc"
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    assert [item.path for item in client.list_artifacts(trials["1"].info.run_id)] == ["samples.png"]
+    assert [item.path for item in client.list_artifacts(trials["1"].info.run_id)] == ["images", "samples.png"]

@@ -113,6 +113,22 @@ def test_a_study_that_has_ended_says_how() -> None:
     assert not any(" left" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (176869.0, "176,869"),
+        (999.0, "999"),
+        (0.98251, "0.9825"),
+        (1234.5, "1234"),
+        (2e9, "2e+09"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_counts_among_the_objectives_are_written_out(value: float, text: str) -> None:
+    found = LiveState("s", 1, 1, 600.0, Tally(OBJECTIVES)).over(EndedTrial(0, "scored", "a", "mlp", (0.5, value)))
+    assert shown(120, of=found)[-1].split()[-1] == text
+
+
 def test_a_gpu_is_shown_where_there_is_one() -> None:
     assert "GPU 1.5 of 80.0 GiB" in shown(120, use=replace(USE, gpu_bytes=3 * 2**29, gpu_total_bytes=80 * 2**30))[1]
 

@@ -42,7 +42,8 @@ def test_csv_holds_every_column_of_every_row() -> None:
         (1234567, "1,234,567"),
         (0.123456, "0.1235"),
         (2.5e9, "2,500,000,000"),
-        ((8, 4), "(8, 4)"),
+        ((8, 4), "8-4"),
+        ([24, 8, 4], "24-8-4"),
     ],
 )
 def test_values_in_tables(value: object, text: str) -> None:

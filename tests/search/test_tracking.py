@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
 
 from search.tracking import Tracker
 
@@ -31,6 +32,12 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
     tracker.artifact(run, tmp_path / "never-written.png")
     tracker.table(tracker.parent_id, [{"trial": 1}], "front.json")
     tracker.table(tracker.parent_id, [{"trial": 2, "accuracy": 0.5}], "front.json")
+    tracker.note(run, "**scored**\n\n| a |")
+    Image.new("RGB", (4, 4)).save(tmp_path / "samples.png")
+    tracker.picture(tracker.parent_id, tmp_path / "samples.png", "samples/float")
+    tracker.picture(tracker.parent_id, tmp_path / "never-drawn.png", "samples/float")
+    tracker.offer_views({"mlflow.sharedViewState.trials": "first"})
+    tracker.offer_views({"mlflow.sharedViewState.trials": "second", "mlflow.sharedViewState.studies": "new"})
     tracker.end(run)
     left_over = tracker.start_trial(5, {})
 
@@ -54,3 +61,12 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
     assert [item.path for item in client.list_artifacts(run)] == ["spec.json"]
     table = Path(client.download_artifacts(tracker.parent_id, "front.json", str(tmp_path)))
     assert json.loads(table.read_text()) == {"columns": ["trial", "accuracy"], "data": [[2, 0.5]]}
+    assert found.data.tags["mlflow.note.content"] == "**scored**\n\n| a |"
+    pictures = [item.path for item in client.list_artifacts(tracker.parent_id, "images")]
+    assert sorted(Path(path).suffix for path in pictures) == [".png", ".webp"]
+    assert all("samples~float+step+0" in path for path in pictures)
+    tags = client.get_experiment(tracker.experiment_id).tags
+    assert {name: tags[f"mlflow.sharedViewState.{name}"] for name in ("trials", "studies")} == {
+        "trials": "first",  # somebody may have changed it
+        "studies": "new",
+    }

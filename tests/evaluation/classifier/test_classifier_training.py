@@ -148,7 +148,8 @@ def test_precision_is_asked_of_the_machine(recipe, monkeypatch) -> None:
     cpu = torch.device("cpu")
     for supported, expected in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(training_module, "_cpu_computes_in_bfloat16", lambda answer=supported: answer)
-        assert training_module.resolve_precision(recipe, cpu) == expected
+        asking = dataclasses.replace(recipe, precision="auto")
+        assert training_module.resolve_precision(asking, cpu) == expected
     forced = dataclasses.replace(recipe, precision="float32")
     monkeypatch.setattr(training_module, "_cpu_computes_in_bfloat16", lambda: True)
     assert training_module.resolve_precision(forced, cpu) == "float32"
