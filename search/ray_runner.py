@@ -22,6 +22,7 @@ from search.runner import Ended, Segment, evaluated
 from search.worker import pass_on, telling_hooks
 
 _WAIT_SECONDS = 1.0
+_HEARING_SECONDS = 0.5
 
 
 @dataclass
@@ -106,7 +107,10 @@ class RayRunner:
 
     def _hear(self) -> None:
         jobs = {job.sender: job for job in self._jobs.values()}
+        enough = time.monotonic() + _HEARING_SECONDS
         for sender, message in self._cluster.messages():
+            if time.monotonic() > enough:  # results come first: what follows is dropped
+                return
             if sender in jobs:
                 pass_on(pickle.loads(message), jobs[sender].hooks)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from search.ray_engine import RayEngine
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Runner, Segment, SerialRunner
 from search.study import scored_trials
+from search.worker import Recorded
 from tests.search.conftest import SilentObserver
 
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read by Ray when it is imported: nodes on loopback
@@ -353,6 +355,26 @@ def test_room_follows_the_nodes(
             runner._jobs.clear()
             assert runner.has_room()  # else a study with nothing in work would end
     assert found == [1, 3, 3, 2]
+
+
+def test_results_come_before_much_progress(
+    nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    clock = [0.0]
+
+    def hear(record: TrainingRecord) -> None:
+        heard.append(record.step)
+        clock[0] += 0.2  # as a slow tracking server
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    records = [(0, pickle.dumps(Recorded(TrainingRecord(n, 1, 0.0, 0.0, 0.0, 0.0, None)))) for n in range(9)]
+    monkeypatch.setattr(Vanishing, "messages", lambda self: [(7, b"of a task that has ended"), *records], raising=False)
+    monkeypatch.setattr(Vanishing, "ended", lambda self, tasks, seconds: [], raising=False)
+    runner = RayRunner(Doing(), Vanishing(1), needs=NEEDS, most=3)
+    runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks(on_record=hear))
+    assert runner.wait() == []
+    assert heard == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
