@@ -90,7 +90,7 @@ def test_a_tiny_sweep_ends_with_a_front_a_record_and_a_proof(tmp_path: Path) -> 
     assert len(study.trials) == len(summary["trials"])
 
     refused = start(tmp_path, *SWEEP, "scores.samples=50", expect=1)
-    assert "was made with other signature" in refused
+    assert "another configuration: samples was 40, is 50; its trials would not be comparable" in refused
     assert "Traceback" not in refused
 
 
