@@ -213,7 +213,7 @@ from gan.training import TrainingBudget, TrainingRecipe
 space = build_search_space(families={"subpixel": {"stages": 1, "width_0": {"low": 4, "high": 60}}},
                            shared={"latent_dim": {"low": 2, "high": 60}, "conditioning": "one_hot"})
 plan = StudyPlan(space=space, recipe=TrainingRecipe(), budget=TrainingBudget(steps=1), objectives=OBJECTIVES,
-                 image_size=16, num_classes=2, trained=12, candidates=50, seed=0, folder=Path("unused"))
+                 image_size=16, num_classes=2, trained=12, candidates=50, seed=0, folder=Path(sys.argv[1].removeprefix("sqlite:///")).parent)
 class Slow(CheapEvaluator):
     def __call__(self, *arguments):
         print("evaluating", flush=True)
