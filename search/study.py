@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,7 @@ def open_study(
         _wait_for_creator(study)
     _hold_to(study, _OBJECTIVES, [f"{o.direction} {o.metric}" for o in objectives], "")
     earlier = study.user_attrs.get(_PARTS)
+    parts = None if parts is None else json.loads(json.dumps(parts))  # as they come back: tuples are lists then
     _hold_to(study, _SIGNATURE, signature, "; ".join(changes(earlier, parts)) if earlier and parts else "")
     if parts is not None and earlier is None:
         study.set_user_attr(_PARTS, dict(parts))

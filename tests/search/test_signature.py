@@ -47,7 +47,7 @@ def test_a_study_of_another_space_says_what_changed(tmp_path: object, space: Sea
             objectives=OBJECTIVES,
             sampler=optuna.samplers.RandomSampler(seed=0),
             signature=signature,
-            parts={"search space": described(searched), "samples": 1000},
+            parts={"search space": described(searched), "samples": 1000, "betas": (0.5, 0.9)},
         )
 
     opened("x", space)
@@ -57,6 +57,7 @@ def test_a_study_of_another_space_says_what_changed(tmp_path: object, space: Sea
         opened("y", wider)
     assert "search space: latent_dim was 2 or 4, is nothing" in str(caught.value)
     assert "choose another study.name" in str(caught.value)
+    assert "betas" not in str(caught.value)
 
 
 def test_a_study_of_an_earlier_version_still_refuses(make_study: Callable[..., optuna.Study]) -> None:
