@@ -28,6 +28,7 @@ from typing import Any
 import optuna
 import psutil
 from optuna.trial import TrialState
+from silent_observer import Silent
 
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord
 from search.candidate import Candidate
@@ -77,26 +78,6 @@ class Cheap:
         place = candidate.spec.latent_dim
         metrics = {"accuracy": (place * 37 % 101) / 101 * done / STEPS, "rows": float(place * 61 % 97)}
         return TrialRecord(candidate, TrialOutcome.SCORED, "", metrics, {"rows": -1.0}, folder)
-
-
-class Silent:
-    """Hears everything and says nothing."""
-
-    def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
-        """Give callbacks that do nothing."""
-        return TrainingHooks()
-
-    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
-        """Ignore a comparison."""
-
-    def trial_ended(self, number: int, record: TrialRecord) -> None:
-        """Ignore an end."""
-
-    def trial_rejected(self, number: int, reason: str) -> None:
-        """Ignore a rejection."""
-
-    def trial_repeated(self, number: int, original: int) -> None:
-        """Ignore a repetition."""
 
 
 def plan_of(folder: Path, candidates: int, *, rungs: bool) -> StudyPlan:

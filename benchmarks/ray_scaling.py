@@ -34,6 +34,7 @@ import psutil
 
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read by Ray when it is imported: loopback only
 import ray  # noqa: E402
+from silent_observer import Silent  # noqa: E402
 
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord  # noqa: E402
 from search.candidate import Candidate  # noqa: E402
@@ -107,26 +108,6 @@ class ThreadCluster(RayCluster):
         """Call the next actor."""
         self._next += 1
         return self._hosts[self._next % ACTORS].carry_out.remote(function, *arguments)
-
-
-class Silent:
-    """Shows and records nothing."""
-
-    def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
-        """Hear of nothing."""
-        return TrainingHooks()
-
-    def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
-        """Hear of nothing."""
-
-    def trial_ended(self, number: int, record: TrialRecord) -> None:
-        """Hear of nothing."""
-
-    def trial_rejected(self, number: int, reason: str) -> None:
-        """Hear of nothing."""
-
-    def trial_repeated(self, number: int, original: int) -> None:
-        """Hear of nothing."""
 
 
 def plan_of(trials: int, folder: Path) -> StudyPlan:

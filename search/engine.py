@@ -150,12 +150,10 @@ class _Work:
             if not self._open:  # twins in another driver's hands
                 time.sleep(_POLL_SECONDS)
             for ended in self._runner.wait():
-                with contextlib.suppress(
-                    UpdateFinishedTrialError
-                ):  # we were silent for so long that others took it over
+                try:
                     self._collect(ended)
-                    continue
-                self._open.pop(ended.segment.number, None)
+                except UpdateFinishedTrialError:  # we were silent for so long that others took it over
+                    self._open.pop(ended.segment.number, None)
 
     def _close_orphans(self) -> None:
         now = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -97,6 +96,3 @@ def evaluated(evaluate: CandidateEvaluator, segment: Segment, hooks: TrainingHoo
         time.sleep(_CLAIM_SECONDS)
     with claim:
         return Ended(segment, evaluate(segment.candidate, segment.folder, hooks, segment.until_images))
-
-
-RunnerBuilder = Callable[[CandidateEvaluator], Runner]
