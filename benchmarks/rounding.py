@@ -36,6 +36,7 @@ from search.run import CONFIG_FOLDER, build_settings
 from search.session import Judges, train_judges
 from search.settings import SessionSettings
 from search.several import composed
+from search.space import First
 from search.tiers.arithmetic import AFTER, DURING, read_roundings, rounding_section
 from zk.benchmark.report.text import percent
 from zk.checked.options import CheckedOptions
@@ -157,21 +158,8 @@ def open_bench(folder: Path, images: int, overrides: list[str]) -> Bench:
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
         config = composed(overrides, folder)
     settings, dataset = build_settings(config), instantiate(config.dataset)
-    spec = settings.space.suggest_spec(_First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
+    spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     return Bench(settings, dataset, train_judges(settings, dataset), spec, images, folder)
-
-
-class _First:
-    """Suggests the first choice, or the least number, of every dimension."""
-
-    def suggest_categorical(self, name: str, choices: list[object]) -> object:
-        return choices[0]
-
-    def suggest_int(self, name: str, low: int, high: int, **kwargs: object) -> int:
-        return low
-
-    def suggest_float(self, name: str, low: float, high: float, **kwargs: object) -> float:
-        return low
 
 
 if __name__ == "__main__":

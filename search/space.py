@@ -30,6 +30,22 @@ class Suggester(Protocol):
         """Draw a number from ``low`` to ``high``."""
 
 
+class First:
+    """Draws the first choice, or the least number, of every dimension."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
+        """Give the first."""
+        return choices[0]
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """Give the least."""
+        return low
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Give the least."""
+        return low
+
+
 @dataclass(frozen=True)
 class Dimension:
     """One searched quantity: a list of ``choices``, or a range from ``low`` to ``high`` (both included).

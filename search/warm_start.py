@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from gan.errors import SpecError
 from gan.spec import GeneratorSpec
 from search.endings import stored_record
 from search.errors import ConfigError
-from search.space import SearchSpace, build_fixed_space
+from search.space import First, SearchSpace, build_fixed_space
 from search.study import front_trials
 
 SEED = "seed"
@@ -57,24 +57,11 @@ def published_seeds(configurations: Path, *, num_classes: int, image_size: int) 
     for path in sorted(configurations.glob("experiment/tier[0-9]/*.yaml")):
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))["search_space"]["spec"]
         try:
-            spec = build_fixed_space(fields).suggest_spec(_First(), num_classes=num_classes, image_size=image_size)
+            spec = build_fixed_space(fields).suggest_spec(First(), num_classes=num_classes, image_size=image_size)
         except SpecError:
             continue
         found.append(SeedCandidate(f"published {path.stem}", spec, {}))
     return found
-
-
-class _First:
-    """Draws the only value of each dimension."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
-        return choices[0]
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return low
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return low
 
 
 def enqueue_seeds(study: optuna.Study, space: SearchSpace, seeds: Iterable[SeedCandidate]) -> tuple[int, list[str]]:

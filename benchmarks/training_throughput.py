@@ -1,0 +1,264 @@
+"""Images a second of this project's training beside a straightforward PyTorch loop, and what each trick gives.
+
+    python benchmarks/training_throughput.py [--out docs/results/training-throughput.json] [--rounds 5] [--steps 20]
+        [--settings NAME ...] [--overrides ...]
+
+The straightforward loop has the same generator, discriminator, losses, augmentation and averaged weights: a DataLoader
+over single images through torchvision's transforms, a new generated batch for each of the two updates, separate passes
+of real and generated images, the default Adam, gradients of the discriminator's weights in the generator's update
+although nobody reads them. The tricks are then switched on one after another, and at last the project's own
+``train_step`` is run. All variants are measured in turn, round by round, so that a noisy machine disturbs all alike;
+figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from hydra import initialize_config_dir
+from hydra.utils import instantiate
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from gan.augment import augment
+from gan.data import BatchSource, ImageDataset, Split
+from gan.losses import discriminator_loss, generator_loss
+from gan.sampling import one_hot_rows
+from gan.spec import GeneratorSpec
+from gan.training import TrainingRecipe
+from gan.training.ema import update_average
+from gan.training.state import TrainingState, build_state
+from gan.training.step import train_step
+from search.files import write_text
+from search.run import CONFIG_FOLDER, build_settings
+from search.several import composed
+from search.space import First
+from torchvision_compat import import_torchvision
+
+SETTINGS = {
+    "make search": (),
+    "tier1/exp_001": ("experiment=tier1/exp_001", "training=strong"),
+    "tier3/exp_016": ("experiment=tier3/exp_016", "training=strong"),
+}
+
+
+@dataclass(frozen=True)
+class Tricks:
+    """What a loop does beyond the straightforward; all off is that."""
+
+    batches_in_memory: bool = False
+    channels_last: bool = False
+    fused_adam: bool = False
+    frozen_discriminator: bool = False
+    one_generated_batch: bool = False
+    one_discriminator_pass: bool = False
+    fused_average: bool = False
+
+
+ORDER = tuple(Tricks.__dataclass_fields__)
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Single images of a split, as torchvision's own datasets give them."""
+
+    def __init__(self, split: Split, *, flip: bool) -> None:
+        self._images = split.images.permute(0, 2, 3, 1).contiguous().numpy()
+        self._labels = split.labels.tolist()
+        import_torchvision()
+        from torchvision import transforms  # only importable after that
+
+        flips = [transforms.RandomHorizontalFlip()] if flip else []
+        self._transform = transforms.Compose(
+            [transforms.ToPILImage(), *flips, transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
+        )
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        return self._transform(self._images[place]), self._labels[place]
+
+
+def endless(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Go through ``loader`` again and again."""
+    while True:
+        yield from loader  # type: ignore[misc]  # batches, not items
+
+
+@torch.no_grad()
+def average_one_by_one(average: nn.Module, module: nn.Module, decay: float) -> None:
+    """Move every weight of ``average`` towards that of ``module``."""
+    for own, other in zip(average.parameters(), module.parameters(), strict=True):
+        own.mul_(decay).add_(other, alpha=1 - decay)
+    for kept, buffer in zip(average.buffers(), module.buffers(), strict=True):
+        kept.copy_(buffer)
+
+
+class Loop:
+    """A training loop with some of the tricks."""
+
+    def __init__(self, spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset, tricks: Tricks) -> None:
+        recipe = replace(recipe, channels_last=tricks.channels_last)
+        self._recipe, self._tricks, self._spec = recipe, tricks, spec
+        self._state: TrainingState = build_state(spec, recipe, dataset, seed=0, device=torch.device("cpu"))
+        state = self._state
+        if tricks.fused_adam:
+            self._g_optimizer, self._d_optimizer = state.generator_optimizer, state.discriminator_optimizer
+        else:
+            self._g_optimizer = self._adam(state.generator, recipe.generator_learning_rate)
+            self._d_optimizer = self._adam(state.discriminator, recipe.discriminator_learning_rate)
+        if tricks.batches_in_memory:
+            source = BatchSource(dataset.train, seed=0, horizontal_flip=dataset.horizontal_flip)
+            self._next: Callable[[], tuple[Tensor, Tensor]] = lambda: source.next(recipe.batch_size)
+        else:
+            pictures = Pictures(dataset.train, flip=dataset.horizontal_flip)
+            stream = endless(DataLoader(pictures, batch_size=recipe.batch_size, shuffle=True, drop_last=True))
+            self._next = lambda: next(stream)
+
+    def _adam(self, module: nn.Module, rate: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam(module.parameters(), lr=rate, betas=self._recipe.adam_betas)
+
+    def step(self) -> None:
+        """Update discriminator, generator and averaged weights once."""
+        state, recipe, tricks = self._state, self._recipe, self._tricks
+        judge = state.discriminator
+        real, labels = self._next()
+        if tricks.channels_last:
+            real = real.contiguous(memory_format=torch.channels_last)
+        fake, fake_labels = self._generated(len(real))
+        shown = augment(torch.cat([real, fake.detach()]), recipe.augmentation, state.rng)
+        if tricks.one_discriminator_pass:
+            both = judge(shown, torch.cat([labels, fake_labels]))
+            on_real, on_fake = both.realness[: len(real)], both.realness[len(real) :]
+            logits = None if both.class_logits is None else both.class_logits[: len(real)]
+        else:
+            of_real, of_fake = judge(shown[: len(real)], labels), judge(shown[len(real) :], fake_labels)
+            on_real, on_fake, logits = of_real.realness, of_fake.realness, of_real.class_logits
+        loss = discriminator_loss(recipe.loss, on_real, on_fake, label_smoothing=recipe.label_smoothing)
+        if logits is not None:
+            loss = loss + recipe.auxiliary_weight * F.cross_entropy(logits, labels)
+        self._descend(self._d_optimizer, loss)
+        if not tricks.one_generated_batch:
+            fake, fake_labels = self._generated(len(real))
+        judge.requires_grad_(not tricks.frozen_discriminator)
+        judged = judge(augment(fake, recipe.augmentation, state.rng), fake_labels)
+        loss = generator_loss(recipe.loss, judged.realness)
+        if judged.class_logits is not None:
+            loss = loss + recipe.auxiliary_weight * F.cross_entropy(judged.class_logits, fake_labels)
+        self._descend(self._g_optimizer, loss)
+        judge.requires_grad_(True)
+        assert isinstance(state.average, nn.Module)
+        if tricks.fused_average:
+            update_average(state.average, state.generator, decay=recipe.ema_decay, step=state.step)
+        else:
+            average_one_by_one(state.average, state.generator, recipe.ema_decay)
+        state.step += 1
+
+    def _generated(self, count: int) -> tuple[Tensor, Tensor]:
+        labels = torch.randint(self._spec.num_classes, (count,), generator=self._state.rng)
+        latent = torch.randn(count, self._spec.latent_dim, generator=self._state.rng)
+        return self._state.generator(latent, one_hot_rows(labels, self._spec.num_classes)), labels
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+class Own:
+    """The project's own step."""
+
+    def __init__(self, spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset) -> None:
+        self._recipe = recipe
+        self._state = build_state(spec, recipe, dataset, seed=0, device=torch.device("cpu"))
+
+    def step(self) -> None:
+        """Take one step in float32."""
+        train_step(self._state, self._recipe, bf16=False)
+
+
+def variants(spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset) -> dict[str, Callable[[], None]]:
+    """Return the step of each variant by name, in the order in which tricks are added."""
+    tricks = Tricks()
+    found = {"straightforward": Loop(spec, recipe, dataset, tricks).step}
+    for name in ORDER:
+        tricks = replace(tricks, **{name: True})
+        found[f"+ {name.replace('_', ' ')}"] = Loop(spec, recipe, dataset, tricks).step
+    return {**found, "train_step": Own(spec, recipe, dataset).step}
+
+
+def measure(
+    steps_of: dict[str, Callable[[], None]], *, batch_size: int, rounds: int, steps: int
+) -> dict[str, list[float]]:
+    """Return images a second of each variant in each round, after one round that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in steps_of}
+    for turn in range(rounds + 1):
+        for name, step in steps_of.items():
+            began = time.perf_counter()
+            for _ in range(steps if turn else 3):
+                step()
+            if turn:
+                found[name].append(steps * batch_size / (time.perf_counter() - began))
+    return found
+
+
+def report(rates: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Print a table and return its rows: ratios to the first variant and to the one before, round by round."""
+    names, rows = list(rates), list[dict[str, Any]]()
+    first = rates[names[0]]
+    for place, name in enumerate(names):
+        before = rates[names[max(0, place - 1)]]
+        row = {
+            "variant": name,
+            "images_per_second": statistics.median(rates[name]),
+            "ratio": statistics.median(own / base for own, base in zip(rates[name], first, strict=True)),
+            "gain": statistics.median(own / base for own, base in zip(rates[name], before, strict=True)),
+        }
+        print(
+            f"{name:26s} {row['images_per_second']:7.1f} images/s  {row['ratio']:5.2f}x  (this one {row['gain']:.2f}x)"
+        )
+        rows.append(row)
+    return rows
+
+
+def main() -> int:
+    """Measure every setting at one thread and at all; gives the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("docs/results/training-throughput.json"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, len(os.sched_getaffinity(0))}))
+    parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
+    given = parser.parse_args()
+    result: list[dict[str, Any]] = []
+    for setting in given.settings:
+        with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
+            config = composed([*SETTINGS[setting], *given.overrides], Path("mlruns"))
+        settings, dataset = build_settings(config), instantiate(config.dataset)
+        spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
+        recipe = settings.recipe
+        for threads in given.threads:
+            torch.set_num_threads(threads)
+            print(f"{setting}, {threads} threads, batches of {recipe.batch_size}")
+            rates = measure(
+                variants(spec, recipe, dataset), batch_size=recipe.batch_size, rounds=given.rounds, steps=given.steps
+            )
+            result.append({"setting": setting, "threads": threads, "variants": report(rates)})
+    write_text(given.out, json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
