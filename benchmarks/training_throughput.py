@@ -1,26 +1,29 @@
 """Images a second of this project's training beside a straightforward PyTorch loop, and what each trick gives.
 
     python benchmarks/training_throughput.py [--out docs/results/training-throughput.json] [--rounds 5] [--steps 20]
-        [--settings NAME ...] [--overrides ...]
+        [--settings NAME ...] [--root FOLDER_WITH_THE_PARQUET_FILES]
 
 The straightforward loop has the same generator, discriminator, losses, augmentation and averaged weights: a DataLoader
 over single images through torchvision's transforms, a new generated batch for each of the two updates, separate passes
 of real and generated images, the default Adam, gradients of the discriminator's weights in the generator's update
-although nobody reads them. The tricks are then switched on one after another, and at last the project's own
-``train_step`` is run. All variants are measured in turn, round by round, so that a noisy machine disturbs all alike;
-figures are medians.
+although nobody reads them. The tricks are then switched on one after another, then the project's own ``train_step`` is
+run, and run in a process that keeps freed memory, as trainings do. Each variant has a process of its own; all are
+measured in turn, round by round, so that a noisy machine disturbs all alike. Figures are medians over the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ from gan.sampling import one_hot_rows
 from gan.spec import GeneratorSpec
 from gan.training import TrainingRecipe
 from gan.training.ema import update_average
+from gan.training.memory import keep_freed_memory
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
 from search.files import write_text
@@ -67,6 +71,7 @@ class Tricks:
 
 
 ORDER = tuple(Tricks.__dataclass_fields__)
+FIRST, FREED = "straightforward", "+ freed memory kept"
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -188,28 +193,68 @@ class Own:
         train_step(self._state, self._recipe, bf16=False)
 
 
-def variants(spec: GeneratorSpec, recipe: TrainingRecipe, dataset: ImageDataset) -> dict[str, Callable[[], None]]:
-    """Return the step of each variant by name, in the order in which tricks are added."""
+def variants() -> dict[str, Tricks | None]:
+    """Return the variants by name, in the order in which tricks are added; None is the project's own step."""
     tricks = Tricks()
-    found = {"straightforward": Loop(spec, recipe, dataset, tricks).step}
+    found: dict[str, Tricks | None] = {FIRST: tricks}
     for name in ORDER:
         tricks = replace(tricks, **{name: True})
-        found[f"+ {name.replace('_', ' ')}"] = Loop(spec, recipe, dataset, tricks).step
-    return {**found, "train_step": Own(spec, recipe, dataset).step}
+        found[f"+ {name.replace('_', ' ')}"] = tricks
+    return found | {"train_step": None, FREED: None}
 
 
-def measure(
-    steps_of: dict[str, Callable[[], None]], *, batch_size: int, rounds: int, steps: int
-) -> dict[str, list[float]]:
-    """Return images a second of each variant in each round, after one round that does not count."""
-    found: dict[str, list[float]] = {name: [] for name in steps_of}
-    for turn in range(rounds + 1):
-        for name, step in steps_of.items():
-            began = time.perf_counter()
-            for _ in range(steps if turn else 3):
-                step()
-            if turn:
-                found[name].append(steps * batch_size / (time.perf_counter() - began))
+def serve(pipe: Connection, overrides: Sequence[str], name: str, threads: int) -> None:
+    """Run as many steps as the other end asks for, and answer with the batch size; a process for each variant."""
+    torch.set_num_threads(threads)
+    if name == FREED:
+        keep_freed_memory()
+    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
+        config = composed(overrides, Path("mlruns"))
+    settings, dataset = build_settings(config), instantiate(config.dataset)
+    spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
+    tricks = variants()[name]
+    made = Own(spec, settings.recipe, dataset) if tricks is None else Loop(spec, settings.recipe, dataset, tricks)
+    with suppress(EOFError):
+        while True:
+            for _ in range(pipe.recv()):
+                made.step()
+            pipe.send(settings.recipe.batch_size)
+
+
+def timed(pipes: Sequence[Connection], steps: int) -> float:
+    """Have all run ``steps`` steps at once; gives their images a second together."""
+    began = time.perf_counter()
+    for pipe in pipes:
+        pipe.send(steps)
+    images = sum(steps * pipe.recv() for pipe in pipes)
+    return float(images / (time.perf_counter() - began))
+
+
+def measure(overrides: Sequence[str], *, threads: int, rounds: int, steps: int) -> dict[str, list[float]]:
+    """Return images a second of each variant in each round, after some steps that do not count."""
+    context, pipes, processes = multiprocessing.get_context("spawn"), dict[str, list[Connection]](), []
+    crews = {name: [(name, threads)] for name in variants()}
+    if threads > 1:
+        crews[f"{threads} trainings, a thread each"] = [(FREED, 1)] * threads
+    for crew, members in crews.items():
+        pipes[crew] = []
+        for name, count in members:
+            here, there = context.Pipe()
+            process = context.Process(target=serve, args=(there, overrides, name, count), daemon=True)
+            process.start()
+            there.close()
+            pipes[crew].append(here)
+            processes.append(process)
+        timed(pipes[crew], 3)
+    found: dict[str, list[float]] = {crew: [] for crew in crews}
+    for _ in range(rounds):
+        for crew, own in pipes.items():
+            found[crew].append(timed(own, steps))
+    for own in pipes.values():
+        for pipe in own:
+            pipe.close()
+    for process in processes:
+        process.join()
     return found
 
 
@@ -225,9 +270,8 @@ def report(rates: dict[str, list[float]]) -> list[dict[str, Any]]:
             "ratio": statistics.median(own / base for own, base in zip(rates[name], first, strict=True)),
             "gain": statistics.median(own / base for own, base in zip(rates[name], before, strict=True)),
         }
-        print(
-            f"{name:26s} {row['images_per_second']:7.1f} images/s  {row['ratio']:5.2f}x  (this one {row['gain']:.2f}x)"
-        )
+        rate, ratio, gain = row["images_per_second"], row["ratio"], row["gain"]
+        print(f"{name:28s} {rate:7.1f} images/s  {ratio:5.2f}x  (this one {gain:.2f}x)")
         rows.append(row)
     return rows
 
@@ -236,26 +280,23 @@ def main() -> int:
     """Measure every setting at one thread and at all; gives the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/results/training-throughput.json"))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, len(os.sched_getaffinity(0))}))
-    parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
+    parser.add_argument("--root", help="folder of CIFAR-10's parquet files; without it only the digits are measured")
     given = parser.parse_args()
     result: list[dict[str, Any]] = []
     for setting in given.settings:
-        with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-            config = composed([*SETTINGS[setting], *given.overrides], Path("mlruns"))
-        settings, dataset = build_settings(config), instantiate(config.dataset)
-        spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
-        recipe = settings.recipe
+        root = [f"dataset.root={given.root}"] if SETTINGS[setting] else []
+        if root and given.root is None:
+            print(f"{setting}: left out; give --root")
+            continue
         for threads in given.threads:
-            torch.set_num_threads(threads)
-            print(f"{setting}, {threads} threads, batches of {recipe.batch_size}")
-            rates = measure(
-                variants(spec, recipe, dataset), batch_size=recipe.batch_size, rounds=given.rounds, steps=given.steps
-            )
-            result.append({"setting": setting, "threads": threads, "variants": report(rates)})
+            print(f"{setting}, {threads} {'thread' if threads == 1 else 'threads'}")
+            overrides = [*SETTINGS[setting], *root]
+            rows = report(measure(overrides, threads=threads, rounds=given.rounds, steps=given.steps))
+            result.append({"setting": setting, "threads": threads, "variants": rows})
     write_text(given.out, json.dumps(result, indent=1) + "\n")
     return 0
 

@@ -22,9 +22,9 @@ class ProjectionDiscriminator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((spec.image_channels, *spec.widths)):
-            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)), nn.LeakyReLU(0.1)]
+            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)), _leaky_relu()]
         top = spec.widths[-1]
-        layers += [spectral_norm(nn.Conv2d(top, top, 3, padding=1)), nn.LeakyReLU(0.1)]
+        layers += [spectral_norm(nn.Conv2d(top, top, 3, padding=1)), _leaky_relu()]
         self.features = nn.Sequential(*layers)
         self.realness = spectral_norm(nn.Linear(top, 1))
         self.class_embedding = spectral_norm(nn.Embedding(spec.num_classes, top))
@@ -41,3 +41,7 @@ class ProjectionDiscriminator(nn.Module):
         """Give the last feature map [N, c, s, s]; the labels come in behind it."""
         features: Tensor = self.features(images)
         return features
+
+
+def _leaky_relu() -> nn.Module:
+    return nn.LeakyReLU(0.1, inplace=True)  # no gradient needs a convolution's own output

@@ -26,7 +26,7 @@ class PublishedDiscriminator(nn.Module):
             layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=index == 0))
             if index:  # DCGAN leaves the first layer without normalisation
                 layers.append(nn.BatchNorm2d(outputs))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.features = nn.Sequential(*layers)
         self.realness = nn.Linear(spec.widths[-1] * spec.top_size**2, 1)
 

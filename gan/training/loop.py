@@ -16,6 +16,7 @@ from gan.spec import GeneratorSpec
 from gan.training.checkpoint import first_checkpoint, load_checkpoint, save_checkpoint
 from gan.training.distillation import Teacher
 from gan.training.hardware import multiplies_bf16
+from gan.training.memory import keep_freed_memory
 from gan.training.progressive import Growing, plain_generator
 from gan.training.recipe import TrainingBudget, TrainingRecipe
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
@@ -75,6 +76,7 @@ def train_generator(
         CheckpointError: ``folder`` holds a checkpoint of another run, or a damaged one; or the one of ``earlier`` has
             more steps than the budget allows.
     """
+    keep_freed_memory()
     _check_fit(spec, dataset)
     if teacher is not None:
         _check_fit(teacher.spec, dataset)
