@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
+from search.curve_filing import CurveFiling
 from search.filing import PROGRESS_FOLDER, file_outcome
 from search.note import trial_note
 from search.objectives import Objective
@@ -20,7 +20,6 @@ from search.tracking import Tracker
 from search.view import View
 
 RUNG_SCORES = frozenset(("accuracy", "judge_accuracy", "inception_score", "diversity", "frechet_distance"))
-CURVES = frozenset(("discriminator_loss", "generator_loss", "images_per_second"))
 
 
 class StudyObserver:
@@ -43,6 +42,7 @@ class StudyObserver:
         self._attachments = attachments
         self._view = view
         self._runs: dict[int, str] = {}
+        self._curves: dict[int, CurveFiling] = {}
         self._started: dict[int, float] = {}
 
     def trial_started(self, number: int, candidate: Candidate) -> TrainingHooks:
@@ -54,6 +54,7 @@ class StudyObserver:
         for path in self._attachments:
             self._tracker.artifact(run, path)
         self._view.trial_started(number, candidate)
+        curves = self._curves[number] = CurveFiling(self._tracker, run)
         grids = self._folder / candidate.digest[:16] / PROGRESS_FOLDER
 
         def keep(step: int, images: Tensor) -> None:
@@ -61,14 +62,14 @@ class StudyObserver:
 
         def follow(record: TrainingRecord) -> None:
             self._view.trial_recorded(number, record)
-            curve = {f"training/{key}": value for key, value in asdict(record).items() if key in CURVES}
-            self._tracker.metrics(run, curve, step=record.step)
+            curves.add(record)
 
         return TrainingHooks(on_record=follow, on_samples=keep)
 
     def trial_compared(self, number: int, images: int, record: TrialRecord, reason: str) -> None:
         """Print what a trial scored at a rung, and file it at that step."""
         self._view.say(f"trial {number:3d}  {reason}")
+        self._curves[number].file()
         scores = {name: value for name, value in record.metrics.items() if name in RUNG_SCORES}
         self._tracker.metrics(self._runs[number], {f"rung/{name}": scores[name] for name in scores}, step=images)
 
@@ -76,6 +77,7 @@ class StudyObserver:
         """Print the outcome and file figures, curves and files."""
         self._view.trial_ended(number, str(record.outcome), record)
         self._view.say(self._line(number, record))
+        self._curves.pop(number).file()
         file_outcome(
             self._tracker,
             self._runs[number],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,15 @@ class Tracker:
 
     def metrics(self, run: str, values: Mapping[str, float], *, step: int = 0) -> None:
         """Log one value per metric."""
-        now = int(time.time() * 1000)
-        self._log([Metric(key, float(value), now, step) for key, value in values.items()], run)
+        self.points(run, [(step, int(time.time() * 1000), values)])
 
-    def _log(self, rows: list[Metric], run: str) -> None:
+    def points(self, run: str, points: Iterable[tuple[int, int, Mapping[str, float]]]) -> None:
+        """Log points of curves: step, milliseconds since the epoch, and one value per metric."""
+        rows = [
+            Metric(key, float(value), milliseconds, step)
+            for step, milliseconds, values in points
+            for key, value in values.items()
+        ]
         for start in range(0, len(rows), _BATCH):
             self._client.log_batch(run, metrics=rows[start : start + _BATCH])
 

@@ -29,7 +29,7 @@ FLOORS = [
     {"search.settings"},
     {"search.layers.cases", "search.layers.record", "search.layers.study"},
     {"search.observer", "search.proof_text", "search.report", "search.plots", "search.watching"},
-    {"search.filing"},
+    {"search.curve_filing", "search.filing"},
     {"search.engine", "search.tracking", "search.trial_rows"},
     {"search.drivers"},
     {"search.rungs", "search.twins", "search.warm_start"},

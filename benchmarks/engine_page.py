@@ -1,0 +1,220 @@
+"""Write docs/results/search-engine.{json,md} from what the engine's benchmarks left in docs/results.
+
+``python benchmarks/engine_page.py [FOLDER]``; a benchmark without a file there is said to be missing, and its figures
+are null. Each section gives the command that measures it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.files import write_text
+from zk.benchmark.report.text import table as text_table
+
+Found = Any
+Section = tuple[str, str, str, Callable[[Found], list[str]]]
+
+RAY_KEY = "threads, sqlite, not recorded"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return a Markdown table, without the empty line behind it."""
+    return text_table(heads, [[str(value) for value in row] for row in rows])[:-1]
+
+
+def counts(values: Sequence[int]) -> str:
+    """Return numbers in one cell."""
+    return ", ".join(map(str, values))
+
+
+def speed_section(found: Found) -> list[str]:
+    """How much sooner the search has what plain Optuna ends with."""
+    heads = ("method", "final hypervolume of each seed", "pieces of work", "candidates that count")
+    rows = [
+        (
+            name,
+            ", ".join(f"{v:.3f}" for v in own["hypervolume"]),
+            counts(own["draws"]),
+            counts(own["trained_to_the_end"]),
+        )
+        for name, own in found["methods"].items()
+    ]
+    ratios = [
+        (fast, slow, f"{one['ratio']:.1f}x", f"{one['least']:.1f}x to {one['greatest']:.1f}x", one["missed"])
+        for fast, by in found["speedup"].items()
+        for slow, one in by.items()
+    ]
+    return [
+        f"Every run has {found['seconds']:.0f} s of one core. A piece of work is a draw that was rejected, trained to "
+        "a rung or trained to the end; only feasible candidates that were trained to the end count. `gate` is `ours` "
+        "without rungs.",
+        "",
+        *table(heads, rows),
+        "",
+        "Seconds that the slow one needed for its final hypervolume over those that the fast one needed for as much, "
+        "each run with each, geometric mean; a run that never got there counts with all its seconds.",
+        "",
+        *table(("fast", "slow", "times sooner", "from pair to pair", "pairs that never got there"), ratios),
+    ]
+
+
+def throughput_section(found: Found) -> list[str]:
+    """What each trick gives."""
+    lines: list[str] = []
+    for one in found:
+        plural = "thread" if one["threads"] == 1 else "threads"
+        rows = [
+            (row["variant"], f"{row['images_per_second']:.0f}", f"{row['ratio']:.2f}x", f"{row['gain']:.2f}x")
+            for row in one["variants"]
+        ]
+        lines += [f"**{one['setting']}**, {one['threads']} {plural}:", ""]
+        lines += [*table(("variant", "images a second", "of the first", "of the one above"), rows), ""]
+    return lines[:-1]
+
+
+def overhead_section(found: Found) -> list[str]:
+    """What the framework costs."""
+    rows = [
+        (name, f"{own['ask_seconds']:.2f} s", f"{own['next_trial_seconds']:.2f} s")
+        for name, own in found["samplers"].items()
+    ]
+    return [
+        f"A trial costs {found['seconds_per_trial']:.2f} s beside its own work, {found['overhead_fraction']:.2%} of "
+        f"one of 60 s. After {found['finished_trials']:,} finished trials:",
+        "",
+        *table(("sampler", "a draw", "from trial to trial, with its record"), rows),
+    ]
+
+
+def kills_section(found: Found) -> list[str]:
+    """What kills did."""
+    names = ("plain", "rungs")
+    heads = ("study", "kills of", "lost", "counted twice", "stuck", "wrong on the front", "steps done twice", "steps")
+    keys = ("lost_trials", "double_counted", "stuck_running")
+    rows = [
+        (
+            name,
+            ", ".join(f"{kind} {count}" for kind, count in found[name]["injected"].items()),
+            *(found[name][key] for key in keys),
+            len(found[name]["wrong_front"]),
+            found[name]["repeated_steps"],
+            found[name]["steps"],
+        )
+        for name in names
+    ]
+    same = "equals" if found["plain"]["equals_undisturbed"] else "differs from"
+    return [
+        *table(heads, rows),
+        "",
+        f"The study without rungs {same} the undisturbed one, trial by trial. With rungs the order of arrival decides "
+        f"who stops; {found['rungs']['broken_rungs']} trials broke what must hold there.",
+    ]
+
+
+def scaling_section(found: Found) -> list[str]:
+    """Efficiency by workers."""
+    lines: list[str] = []
+    for kind, one in found.items():
+        rows = [
+            (
+                point["workers"],
+                point["trials"],
+                f"{point['measured_seconds']:.1f} s",
+                f"{point['efficiency']:.1%}",
+                f"{1000 * point['driver_cpu_seconds_per_trial']:.0f} ms",
+            )
+            for point in one["points"]
+        ]
+        lines += [f"**{kind}**, trials of {one['seconds_per_trial']:g} s, Ray {one['ray']}:", ""]
+        lines += [*table(("workers", "trials", "measured", "efficiency", "driver's CPU a trial"), rows), ""]
+    return lines[:-1]
+
+
+SECTIONS: dict[str, Section] = {
+    "search-speed": (
+        "Hypervolume against wall clock",
+        "benchmarks/search_speed.py --overrides dataset=cifar10_parquet dataset.root=FOLDER",
+        "This search beside plain Optuna: NSGA-II, TPE and random, without a gate and without early stops.",
+        speed_section,
+    ),
+    "training-throughput": (
+        "Training throughput",
+        "benchmarks/training_throughput.py --root FOLDER",
+        "Images a second, tricks added one after another to a straightforward PyTorch loop with a DataLoader.",
+        throughput_section,
+    ),
+    "overhead": (
+        "Overhead",
+        "benchmarks/overhead.py docs/results/overhead.json",
+        "Trials that take no time, with the real engine, storage and MLflow record.",
+        overhead_section,
+    ),
+    "kills": (
+        "Faults",
+        "benchmarks/kills.py docs/results/kills.json",
+        "Drivers, workers and provers killed (signal 9) at random moments.",
+        kills_section,
+    ),
+    "engine-scaling": (
+        "Scaling with workers",
+        "benchmarks/ray_scaling.py",
+        "Sleeping trials with real Ray and real storage; ideal is a list schedule of the same sleeps.",
+        scaling_section,
+    ),
+}
+
+
+def summary(files: Mapping[str, Found]) -> dict[str, Any]:
+    """Return the figures that others read; null where nothing was measured."""
+    speed, rates, overhead = files.get("search-speed"), files.get("training-throughput"), files.get("overhead")
+    kills, scaling = files.get("kills"), (files.get("engine-scaling") or {}).get(RAY_KEY)
+    keys = ("injected", "lost_trials", "double_counted", "stuck_running")
+    own = [row["ratio"] for one in rates or () for row in one["variants"] if row["variant"] == "+ freed memory kept"]
+    return {
+        "hypervolume_speedup": {
+            slow: None if speed is None else speed["speedup"]["ours"].get(slow, {}).get("ratio")
+            for slow in ("nsga2", "tpe", "random")
+        },
+        "throughput_ratio": min(own, default=None),
+        "overhead_fraction": None if overhead is None else overhead["overhead_fraction"],
+        "ask_seconds_at_10000": None if overhead is None else overhead["ask_seconds_at_10000"],
+        "kills": None if kills is None else {key: kills["kills"][key] for key in keys},
+        "ray": None
+        if scaling is None
+        else {
+            "workers": [point["workers"] for point in scaling["points"]],
+            "efficiency": [point["efficiency"] for point in scaling["points"]],
+        },
+    }
+
+
+def page(files: Mapping[str, Found]) -> str:
+    """Return the page."""
+    lines = [
+        "# The search engine, measured",
+        "",
+        "Made by `python benchmarks/engine_page.py` from the files beside it.",
+    ]
+    for name, (title, command, what, section) in SECTIONS.items():
+        lines += ["", f"## {title}", "", what, "", "```sh", f".venv/bin/python {command}", "```", ""]
+        lines += section(files[name]) if name in files else ["Not measured yet."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Read and write; gives the exit status."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/results")
+    paths = {name: folder / f"{name}.json" for name in SECTIONS}
+    files = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    write_text(folder / "search-engine.json", json.dumps(summary(files), indent=1) + "\n")
+    write_text(folder / "search-engine.md", page(files))
+    print(json.dumps(summary(files), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
