@@ -82,11 +82,13 @@ def plan_checked(
         raise CheckedError("a plan needs samples for its ranges; got none; give at least one")
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
     limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
-    plan = _plan_parts(onnx_path, samples, workdir, 1, goal, base, logrows, budget, model, least_bits, pinned)
-    for parts in range(2, min(limit, MAX_PARTS) + 1):
-        if plan.best is not None or base.cuts:
+    plan: CheckedPlan | None = None
+    for parts in range(1, (1 if base.cuts else min(limit, MAX_PARTS)) + 1):
+        found = _plan_parts(onnx_path, samples, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
+        plan = found or plan
+        if found is None or found.best is not None:
             break
-        plan = _plan_parts(onnx_path, samples, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
+    assert plan is not None  # in one part there is nothing to cut
     return plan
 
 
@@ -102,26 +104,31 @@ def _plan_parts(
     model: CostModel | None,
     least_bits: int,
     pinned: bool,
-) -> CheckedPlan:
-    """Compare heights and columns for one number of parts."""
-    if parts > 1:
-        program = build_checked(onnx_path, base, workdir, budget=budget).program
-        weights = functools.partial(step_rows, inner=base.num_inner_cols, foreign_rows=lambda step: step.output.size)
-        base = dataclasses.replace(base, cuts=even_cuts(program, parts, weights))
-    probe = dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS)
+) -> CheckedPlan | None:
+    """Compare heights and columns for one number of parts; None if it cannot be cut into so many."""
+    cut = functools.partial(_cut_evenly, onnx_path, workdir, parts, budget)
+    probe = cut(dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS))
+    base_cut = cut(base)
+    if probe is None or base_cut is None:
+        return None
     sampled = functools.cache(lambda options: _sampled(onnx_path, samples, workdir, options, budget))
     reach = float(sampled(probe).reach.max()) * goal.range_margin
     expected = _expected(onnx_path, samples)
-    heights = _heights(onnx_path, workdir, base, logrows, budget, logrows_for(reach, least_bits))
+    heights = _heights(onnx_path, workdir, base_cut, logrows, budget, logrows_for(reach, least_bits))
     found: list[CheckedCandidate] = []
     reports: dict[tuple[int, int], FidelityReport] = {}
     for logrows in heights:
-        scaled = scales_for(reach, logrows, base)
+        first = cut(scales_for(reach, logrows, base))
+        if first is None:
+            continue
         # at other scales than the probe's, other values are divided and looked up
-        asked = float(sampled(scaled).reach.max()) * goal.range_margin
-        scaled = scales_for(max(asked, reach), logrows, base)
+        asked = float(sampled(first).reach.max()) * goal.range_margin
+        wanted = scales_for(max(asked, reach), logrows, base)
         if pinned:
-            scaled = dataclasses.replace(scaled, activation_bits=min(least_bits, scaled.activation_bits))
+            wanted = dataclasses.replace(wanted, activation_bits=min(least_bits, wanted.activation_bits))
+        scaled = cut(wanted)
+        if scaled is None:
+            continue
         report = _fidelity(expected, sampled(scaled))
         reports[scaled.logrows, scaled.activation_bits] = report
         error = report.mean_abs_error
@@ -134,6 +141,8 @@ def _plan_parts(
             )
             for inner in INNER_COLUMNS
         ]
+    if not found:
+        return None
     found.sort(key=lambda candidate: (candidate.verdict != "", candidate.predicted_prove_seconds))
     best = found[0] if found[0].verdict == "" else None
     chosen = found[0].options
@@ -144,6 +153,22 @@ def _plan_parts(
         foreign=build_checked(onnx_path, chosen, workdir, budget=budget).program.foreign,
         source=onnx_path,
     )
+
+
+def _cut_evenly(
+    onnx_path: Path, workdir: Path, parts: int, budget: Budget, options: CheckedOptions
+) -> CheckedOptions | None:
+    """Cut into so many parts, as even as they can be; None if there are too few places.
+
+    The places are those of these very options: at other scales other values are divided, and other steps arise.
+    """
+    if parts == 1:
+        return options
+    program = build_checked(onnx_path, options, workdir, budget=budget).program
+    if parts > len(possible_cuts(program)) + 1:
+        return None
+    weights = functools.partial(step_rows, inner=options.num_inner_cols, foreign_rows=lambda step: step.output.size)
+    return dataclasses.replace(options, cuts=even_cuts(program, parts, weights))
 
 
 def logrows_for(reach: float, activation_bits: int) -> int:

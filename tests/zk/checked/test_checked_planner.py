@@ -12,6 +12,7 @@ from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
 from zk.checked.evaluate import quantise, run_program
 from zk.checked.options import CheckedOptions
+from zk.checked.parts import possible_cuts
 from zk.checked.plan import CheckedPlan, format_checked_plan
 from zk.checked.planner import cheaper_directly, cheapest_layout, logrows_for, plan_checked, scales_for
 from zk.cost_cli import main as cost_main
@@ -57,6 +58,20 @@ def test_memory_makes_parts(network: Path, samples: list[torch.Tensor], plan: Ch
     assert tight.best is None
     assert "predicted memory" in tight.reasons
     assert len(tight.candidates[0].costs) == 3  # one product each: as many parts as it can be cut into
+
+
+def test_each_scale_is_cut_where_its_own_steps_allow(tmp_path: Path, samples: list[torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 40), nn.Hardswish(), Square(), Square(), nn.Linear(40, 8))
+    path = export_onnx(module, (torch.randn(1, 6),), tmp_path / "n.onnx", ("x",), ("y",)).path
+    # the second square is divided before or after it, by the height: with other steps go other places for cuts
+    places = {
+        possible_cuts(build_checked(path, CheckedOptions(logrows=logrows), tmp_path, budget=BUDGET).program)
+        for logrows in (15, 17)
+    }
+    assert len(places) == 2
+    found = plan_checked(path, samples, tmp_path, goal=PlanGoal(memory_bytes=1), base=BASE, budget=BUDGET, logrows=12)
+    assert len(found.candidates[0].costs) == 3
 
 
 def test_an_error_bound_is_kept(network: Path, samples: list[torch.Tensor]) -> None:
