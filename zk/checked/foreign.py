@@ -55,6 +55,7 @@ class ForeignNodes:
         self._workdir = workdir
         self._budget = budget
         self._drafted: dict[str, dict[str, Any]] = {}
+        self._compiled: set[str] = set()
 
     def scale(self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]) -> int:
         """Scale of the node's output in EZKL, in bits."""
@@ -76,7 +77,9 @@ class ForeignNodes:
         compiling = {"onnx": file["node.onnx"], "compiled": file["node.ezkl"], "settings": file["settings.json"]}
         running = {"compiled": file["node.ezkl"], "witness": file["witness.json"]}
         try:
-            runner.run("compile", "zk.backend:compile_circuit", compiling)
+            if folder.name not in self._compiled:  # once for all samples
+                runner.run("compile", "zk.backend:compile_circuit", compiling)
+                self._compiled.add(folder.name)
             runner.run("witness", "zk.backend:plain_witness", {"data": str(runner.file("input.json")), **running})
         except StageFailed as failure:
             raise CheckedError(f"EZKL must compute {step.node.name!r} ({step.node.op_type}); {failure}") from failure
