@@ -30,26 +30,29 @@ def tier_rows(
     trials: Mapping[str, Sequence[Mapping[str, Any]]],
     filed: Iterable[TierRow] = (),
 ) -> tuple[TierRow, ...]:
-    """One row for each experiment and regime; of several trials, the one that was trained on the most images.
+    """One row for each experiment and regime, from the study ``ID-REGIME``, and one for each longer training behind it.
 
-    The most images and not the best score, so that a longer training is no choice among results. Where no trial was
-    scored, the row in ``filed`` that was stands in.
+    The regime's own budget is the row that others are compared with, so that a longer training is no choice among
+    results; where only longer ones are known, the longest stands first. Of several trials of a study, the one trained
+    on the most images counts. Rows in ``filed`` stand in for studies without a scored trial.
     """
-    earlier = {(row.id, row.regime): row for row in filed if row.scored}
-    known: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
-    for name, rows in trials.items():
-        if (match := _NAME.fullmatch(name)) is not None:
-            known.setdefault((match["id"], match["regime"]), []).extend((name, row) for row in rows)
+    known: dict[tuple[str, str], dict[str, TierRow]] = {}
+    tiers = {experiment.id: experiment.tier for experiment in experiments}
+    for row in filed:
+        if row.scored:
+            known.setdefault((row.id, row.regime), {})[row.study] = row
+    for name, ended in trials.items():
+        if (match := _NAME.fullmatch(name)) is None or match["id"] not in tiers or not ended:
+            continue
+        best = max(ended, key=lambda row: (row["state"] == "scored", row.get("train_images", 0)))
+        own = known.setdefault((match["id"], match["regime"]), {})
+        if best["state"] == "scored" or name not in own:
+            own[name] = row_of_trial(match["id"], tiers[match["id"]], match["regime"], name, best)
     found = list[TierRow]()
-    for experiment in experiments:
+    for id, tier in tiers.items():
         for regime in REGIMES:
-            ended = known.get((experiment.id, regime), [])
-            if (kept := earlier.get((experiment.id, regime))) and not any(row["state"] == "scored" for _, row in ended):
-                found.append(kept)
-                continue
-            if not ended:
-                found.append(TierRow(id=experiment.id, tier=experiment.tier, regime=regime))
-                continue
-            study, trial = max(ended, key=lambda pair: (pair[1]["state"] == "scored", pair[1].get("train_images", 0)))
-            found.append(row_of_trial(experiment.id, experiment.tier, regime, study, trial))
+            rows = list(known.get((id, regime), {}).values())
+            rows = [row for row in rows if row.scored] or rows[:1]
+            order = sorted(rows, key=lambda row: (row.study != f"{id}-{regime}", -(row.images_trained or 0), row.study))
+            found += order or [TierRow(id=id, tier=tier, regime=regime)]
     return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from search.tiers.published import TIERS
-from search.tiers.row import TierRow
+from search.tiers.row import TierRow, firsts
 from zk.benchmark.report.text import number, percent, times
 
 CONFIRMED, CORRECTED, REFUTED, OPEN = "confirmed", "corrected", "refuted", "open"
@@ -37,10 +37,10 @@ Decider = Callable[["Results"], Verdict]
 
 
 class Results:
-    """The rows, by experiment and regime."""
+    """The first row of each experiment and regime; longer trainings, which come behind it, decide nothing."""
 
     def __init__(self, rows: Sequence[TierRow]) -> None:
-        self._rows = {(row.id, row.regime): row for row in rows}
+        self._rows = firsts(rows)
 
     def of(self, id: str, regime: str = "strong") -> TierRow | None:
         """The scored row of an experiment; None without one."""

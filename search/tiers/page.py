@@ -23,7 +23,7 @@ from search.tiers.published import (
     PublishedExperiment,
     published_experiments,
 )
-from search.tiers.row import REGIMES, TierRow
+from search.tiers.row import REGIMES, TierRow, firsts
 from search.tiers.verdicts import STATEMENTS
 from zk.benchmark.report.text import NOTHING, count, gib, listed, number, percent, sentence, table
 from zk.benchmark.row import LayerRow
@@ -101,7 +101,7 @@ def _picture(name: str, pictures: Mapping[str, str]) -> list[str]:
 def _overview(rows: Sequence[TierRow]) -> list[str]:
     lines = []
     for regime in REGIMES:
-        mine = [row for row in rows if row.regime == regime and row.tier in TIERS]
+        mine = [row for row in firsts(rows).values() if row.regime == regime and row.tier in TIERS]
         done = [row for row in mine if row.scored]
         text = f"- `training={regime}`: {len(done)} of {len(mine)} experiments of the four tiers scored"
         if other := sorted({row.outcome for row in mine if not row.scored}):
@@ -146,14 +146,18 @@ def reaches_goal(row: TierRow) -> bool:
 
 
 def _goal(rows: Sequence[TierRow], results: Results) -> list[str]:
-    found = [row for row in rows if reaches_goal(row)]
-    tiers = sorted({str(row.tier) for row in found})
+    found = {row.id: row for row in rows if reaches_goal(row)}
+    tiers = sorted({str(row.tier) for row in found.values()})
     text = f"{count(len(found), 'experiment')} above {percent(GOAL_ACCURACY)} with a diversity above {WANTED_DIVERSITY}"
     text += f", in {count(len(tiers), 'tier')} ({', '.join(tiers)})" if found else ""
     known = results.of("exp_016")
     own = "exp_016, the write-up's best, has not been trained yet."
     if known is not None:
         own = f"exp_016, the write-up's best at 29.4 %: {percent(known.accuracy)} here."
+    equal = {row.id for row in firsts(rows).values() if reaches_goal(row)}
+    longer = [id for id in found if id not in equal]
+    if longer:
+        own += f" By a longer training than the regime's own: {listed(longer)}."
     return [f"{sentence(text)}. {own}", ""]
 
 
@@ -171,14 +175,14 @@ def _verdicts(results: Results) -> list[str]:
 
 def _tier(rows: Sequence[TierRow], tier: int) -> list[str]:
     known = [experiment for experiment in published_experiments() if experiment.tier == tier]
-    found = {(row.id, row.regime): row for row in rows}
+    found = firsts(rows)
     lines = table(
         ("experiment", "what", "regime", "outcome", "accuracy", "judge", "IS", "diversity", "arithmetic", "images"),
         (
-            _scores(experiment, found[experiment.id, regime])
+            _scores(experiment, row)
             for experiment in known
-            for regime in REGIMES
-            if tier in TIERS or found[experiment.id, regime].scored or regime == "strong"
+            for row in rows
+            if row.id == experiment.id and (tier in TIERS or row.scored or row.regime == "strong")
         ),
     )
     return lines + table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -130,6 +130,14 @@ _REAL = {
     "train_seconds": "train_seconds",
 }
 _TEXT = {"reason": "reason", "arithmetic": "headline_arithmetic", "classifier_digest": "classifier_digest"}
+
+
+def firsts(rows: Iterable[TierRow]) -> dict[tuple[str, str], TierRow]:
+    """Return the first row of each experiment and regime; those behind it are longer trainings."""
+    found: dict[tuple[str, str], TierRow] = {}
+    for row in rows:
+        found.setdefault((row.id, row.regime), row)
+    return found
 
 
 def row_of_trial(id: str, tier: int, regime: str, study: str, trial: Mapping[str, Any]) -> TierRow:

@@ -23,7 +23,7 @@ from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
 from search.tiers.limits import RANGES, file_ladder, range_verdict, read_filed_ladder, read_ladder
 from search.tiers.page import Evidence, page, reaches_goal
 from search.tiers.published import published_experiments
-from search.tiers.row import NOT_RUN, TierRow
+from search.tiers.row import NOT_RUN, TierRow, firsts
 from search.tiers.verdicts import STATEMENTS
 from tests.test_config import FILES
 from zk.benchmark.report.text import number
@@ -72,7 +72,7 @@ def test_every_published_experiment_has_a_configuration() -> None:
     assert others <= names
 
 
-def test_the_longest_training_is_shown_not_the_best_score() -> None:
+def test_a_regime_s_own_budget_comes_first_and_longer_trainings_behind_it() -> None:
     rows = tier_rows(
         published_experiments(),
         {
@@ -82,13 +82,32 @@ def test_the_longest_training_is_shown_not_the_best_score() -> None:
             "exp_016": [trial(train_images=1e6)],
         },
     )
-    found = {(row.id, row.regime): row for row in rows}
-    assert len(rows) == 2 * len(published_experiments())
-    strong = found["exp_016", "strong"]
-    assert (strong.study, strong.images_trained, strong.accuracy) == ("exp_016-strong-longer", 900, 0.5)
+    found = firsts(rows)
+    assert len(rows) == 2 * len(published_experiments()) + 1
+    first, longer = (row for row in rows if (row.id, row.regime) == ("exp_016", "strong"))
+    assert (first.study, first.images_trained, first.accuracy) == ("exp_016-strong", 100, 0.7)
+    assert (longer.study, longer.images_trained, longer.accuracy) == ("exp_016-strong-longer", 900, 0.5)
+    assert Results(rows).of("exp_016") is first
     assert found["exp_016", "published"].outcome == "unscored"
     assert found["exp_016", "published"].reason == "no images"
     assert found["exp_001", "strong"].outcome == NOT_RUN
+
+
+def test_the_longest_stands_first_where_the_regime_s_own_budget_was_not_run() -> None:
+    longer = {
+        "exp_016-strong-b": [trial(train_images=300.0, headline_accuracy=0.6)],
+        "exp_016-strong-a": [trial(train_images=200.0, headline_accuracy=0.9)],
+        "exp_016-strong": [trial(state="diverged")],
+    }
+    rows = [row for row in tier_rows(published_experiments(), longer) if (row.id, row.regime) == ("exp_016", "strong")]
+    assert [row.images_trained for row in rows] == [300, 200]
+
+
+def test_the_goal_tells_who_needed_a_longer_training() -> None:
+    rows = [row("exp_016", 0.7), row("exp_016", 0.85), row("exp_001", 0.82)]
+    text = page(Evidence(rows=[*rows, *tier_rows(published_experiments(), {})]))
+    assert "2 experiments above 80.0 % with a diversity above 0.05, in 2 tiers (1, 3)." in text
+    assert "By a longer training than the regime's own: exp_016." in text
 
 
 @pytest.mark.parametrize(
@@ -311,7 +330,8 @@ def test_a_damaged_file_of_alternatives_is_refused(tmp_path: Path) -> None:
 
 
 def test_rows_of_an_earlier_page_stand_in_for_studies_that_are_not_here() -> None:
-    earlier = [TierRow.from_json(row("exp_016", 0.7).to_json()), TierRow.from_json(row("exp_001", 0.6).to_json())]
+    filed = [row("exp_016", 0.7, study="exp_016-strong"), row("exp_001", 0.6, study="exp_001-strong")]
+    earlier = [TierRow.from_json(one.to_json()) for one in filed]
     here = {"exp_016-strong": [trial(headline_accuracy=0.8)], "exp_001-strong": [trial(state="diverged")]}
     every = tier_rows(published_experiments(), here, earlier)
     rows = {row.id: row for row in every if row.regime == "strong"}
