@@ -12,12 +12,15 @@ from gan.digest import json_digest
 from search.circuit_forms import CircuitPlan, describe_plan, simulator_of
 from search.headline import headline
 from search.planned import PLAN_FOLDER, CircuitPlanning, circuit_scores, plan_generator
+from search.provenance import commit
 from search.settings import SessionSettings
 from search.study import add_late_findings, late_findings
 from search.tracking import Tracker
 from search.trial_rows import candidate_folders, front_rows
 from search.weights import load_generator
 from zk.errors import ZkError
+
+_COMMIT = "circuit_commit"
 
 
 def score_circuits(
@@ -34,15 +37,17 @@ def score_circuits(
 
     These are a front member's headline scores. A member that has them under the same settings is left alone; one
     without a layout, or with an operator that is not simulated, keeps the reason as a fact, and its float scores as
-    headline. Gives the plans made.
+    headline, and is tried again by another commit. Gives the plans made.
     """
     folders, late, plans = candidate_folders(study), late_findings(study), dict[int, CircuitPlan]()
     wanted = circuit_conditions(settings.proving.planning, samples=reference.samples, seed=settings.evaluation.seed)
+    wanted[_COMMIT] = commit()
     for row in front_rows(study):
         number = row["trial"]
         known = late.get(number, {"facts": {}})["facts"]
-        if known.get("circuit_planning") == wanted["circuit_planning"]:
-            continue
+        same = known.get("circuit_planning") == wanted["circuit_planning"]
+        if same and (not known.get("circuit_failure") or known.get(_COMMIT) == wanted[_COMMIT]):
+            continue  # other code may find what this one did not
         plan, metrics, facts = circuit_findings(
             folders[number], settings, classifier=classifier, judge=judge, reference=reference
         )
@@ -56,7 +61,7 @@ def score_circuits(
             )
         if "circuit_failure" in facts:
             say(f"trial {number:3d}  no scores of its circuit's images: {facts['circuit_failure']}")
-        elif "circuit_failure" in known:  # under other settings
+        elif "circuit_failure" in known:  # under other settings, or by other code
             facts["circuit_failure"] = ""
         facts |= wanted
         add_late_findings(study, number, metrics=metrics, facts=facts)

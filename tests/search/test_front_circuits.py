@@ -152,3 +152,19 @@ def test_a_plan_under_other_settings_replaces_the_verdict(
     assert "circuit_failure" not in rows[first]
     assert (rows[last]["headline_arithmetic"], rows[last]["headline_accuracy"]) == ("float", rows[last]["accuracy"])
     assert "circuit_accuracy" not in rows[last]
+
+
+def test_what_one_version_refuses_is_tried_by_the_next(
+    study: optuna.Study, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_, last = numbers(study)
+    circuits = Circuits(monkeypatch, study, tracker, refused=first)
+    circuits.score()
+    circuits.refused, circuits.planned = -1, []
+    monkeypatch.setattr(front_circuits, "commit", lambda: "a later one")
+    circuits.score()
+    assert circuits.planned == [first]
+    rows = {row["trial"]: row for row in front_rows(study)}
+    assert rows[first]["headline_arithmetic"] == "circuit"
+    circuits.score()
+    assert circuits.planned == [first]
