@@ -50,7 +50,7 @@ from search.record import TrialOutcome, TrialRecord
 from search.run import CONFIG_FOLDER, build_settings
 from search.runner import Ended, Segment, SerialRunner
 from search.samplers import nsga2
-from search.session import train_judges
+from search.session import candidate_evaluator, study_plan, train_judges
 from search.settings import SessionSettings
 from search.several import composed
 from search.study import open_study
@@ -80,16 +80,10 @@ class Bench:
         settings, dataset = self.settings, self.dataset
         images = settings.budget.images
         assert images is not None, "candidates are compared after equally many images: training.budget.images=N"
-        return StudyPlan(
-            space=settings.space,
-            recipe=settings.recipe,
-            budget=settings.budget,
-            objectives=settings.objectives,
-            image_size=dataset.image_size,
-            num_classes=dataset.num_classes,
+        return replace(
+            study_plan(replace(settings, halving=None), dataset),
             trained=10**6,
             candidates=10**6,
-            seed=settings.seed,
             folder=self.folder / "candidates",
             halving=RULES,
             rungs=RULES.rung_images(images) if rungs else (),
@@ -208,15 +202,8 @@ def run_one(method: str, seed: int, seconds: float, folder: Path, overrides: Seq
     settings = build_settings(config)
     dataset: ImageDataset = instantiate(config.dataset)
     judges = train_judges(settings, dataset)
-    evaluator = Evaluator(
-        dataset=dataset,
-        classifier=judges.classifier,
-        judge=judges.judge,
-        reference=judges.reference,
-        settings=settings.evaluation,
-        device=settings.device,
-        circuits=work / "circuits",  # of this run's own: nothing is known before it
-    )
+    evaluator = candidate_evaluator(settings, dataset, judges)
+    evaluator = replace(evaluator, circuits=work / "circuits")  # of this run's own: nothing is known before it
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(settings, dataset, evaluator, work)
     if method in PLAIN:

@@ -108,8 +108,8 @@ def run_session(
     say: Callable[[str], None] = print,
 ) -> SessionResult:
     """Run the study, then score and prove its front; ``attachments`` are filed with every trial."""
-    plan = _plan(settings, dataset)
-    evaluate = _evaluator(settings, dataset, judges)
+    plan = study_plan(settings, dataset)
+    evaluate = candidate_evaluator(settings, dataset, judges)
     with open_view(settings.view, study, plan, train_images=len(dataset.train), say=say) as view:
         observer = StudyObserver(
             tracker,
@@ -256,7 +256,7 @@ def signature_parts(settings: SessionSettings, dataset: ImageDataset, judges: Ju
     }
 
 
-def _plan(settings: SessionSettings, dataset: ImageDataset) -> StudyPlan:
+def study_plan(settings: SessionSettings, dataset: ImageDataset) -> StudyPlan:
     """Return the plan of a study.
 
     Raises:
@@ -291,7 +291,8 @@ def _rungs(settings: SessionSettings, dataset: ImageDataset) -> tuple[int, ...]:
     return settings.halving.rung_images(steps * batch_size)
 
 
-def _evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> Evaluator:
+def candidate_evaluator(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> Evaluator:
+    """Return what every candidate is measured with."""
     return Evaluator(
         dataset=dataset,
         classifier=judges.classifier,
