@@ -72,6 +72,7 @@ def watched_study(folder: Path) -> None:
         image_size=16, num_classes=2, trained=2, candidates=50, seed=0, folder=folder,
     )  # fmt: skip
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell inherit it ignored
     study = optuna.create_study(
         study_name="watched",
         directions=[objective.direction for objective in OBJECTIVES],
