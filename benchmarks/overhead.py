@@ -88,12 +88,17 @@ def plan_of(folder: Path, trained: int) -> StudyPlan:
     )
 
 
+def study_of(folder: Path, name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    """Open the study ``name`` in the database of ``folder``."""
+    return open_study(
+        name=name, storage=f"sqlite:///{folder}/optuna.db", objectives=OBJECTIVES, sampler=sampler, signature="x"
+    )
+
+
 def asked(folder: Path, name: str, sampler: optuna.samplers.BaseSampler, times: int) -> list[float]:
     """Return the seconds that each of ``times`` draws takes; the drawn trials end as failed."""
     plan, found = plan_of(folder, 1), []
-    study = open_study(
-        name=name, storage=f"sqlite:///{folder}/optuna.db", objectives=OBJECTIVES, sampler=sampler, signature="x"
-    )
+    study = study_of(folder, name, sampler)
     for _ in range(times):
         began = time.perf_counter()
         trial = study.ask()
@@ -105,9 +110,7 @@ def asked(folder: Path, name: str, sampler: optuna.samplers.BaseSampler, times: 
 
 def work(folder: Path, name: str, sampler: optuna.samplers.BaseSampler, trained: int) -> list[float]:
     """Go on with a study to ``trained`` trials; gives the seconds from the start of one trial to that of the next."""
-    study = open_study(
-        name=name, storage=f"sqlite:///{folder}/optuna.db", objectives=OBJECTIVES, sampler=sampler, signature="x"
-    )
+    study = study_of(folder, name, sampler)
     uri = f"sqlite:///{folder}/mlflow.db"
     tracker = Tracker(uri=uri, experiment="overhead", artifacts=folder / "artifacts", study=name, uid=name)
     lines = LineView(lambda text: None)
@@ -121,9 +124,7 @@ def work(folder: Path, name: str, sampler: optuna.samplers.BaseSampler, trained:
 def fill(folder: Path, name: str, count: int, rng: random.Random) -> None:
     """Add ``count`` scored trials to a study."""
     sampler = optuna.samplers.RandomSampler(seed=0)
-    study = open_study(
-        name=name, storage=f"sqlite:///{folder}/optuna.db", objectives=OBJECTIVES, sampler=sampler, signature="x"
-    )
+    study = study_of(folder, name, sampler)
     distributions: dict[str, BaseDistribution] = {
         "family": CategoricalDistribution(("subpixel",)),
         "subpixel.stages": CategoricalDistribution((2,)),

@@ -51,8 +51,9 @@ def tier_rows(
     found = list[TierRow]()
     for id, tier in tiers.items():
         for regime in REGIMES:
-            rows = list(known.get((id, regime), {}).values())
-            rows = [row for row in rows if row.scored] or rows[:1]
-            order = sorted(rows, key=lambda row: (row.study != f"{id}-{regime}", -(row.images_trained or 0), row.study))
-            found += order or [TierRow(id=id, tier=tier, regime=regime)]
+            rows = sorted(
+                known.get((id, regime), {}).values(),
+                key=lambda row: (row.study != f"{id}-{regime}", -(row.images_trained or 0), row.study),
+            )
+            found += [row for row in rows if row.scored] or rows[:1] or [TierRow(id=id, tier=tier, regime=regime)]
     return tuple(found)

@@ -81,9 +81,8 @@ def plan_checked(
     if not samples or not len(samples[0]):
         raise CheckedError("a plan needs samples for its ranges; got none; give at least one")
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
-    limit = len(possible_cuts(build_checked(onnx_path, base, workdir, budget=budget).program)) + 1
     plan: CheckedPlan | None = None
-    for parts in range(1, (1 if base.cuts else min(limit, MAX_PARTS)) + 1):
+    for parts in range(1, (1 if base.cuts else MAX_PARTS) + 1):
         found = _plan_parts(onnx_path, samples, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
         plan = found or plan
         if found is None or found.best is not None:
