@@ -10,6 +10,7 @@ import asyncio
 import importlib.metadata
 import inspect
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,22 @@ def gen_witness(*, data: str, compiled: str, witness: str, vk: str, srs: str) ->
     _call("gen_witness", ezkl.gen_witness, data, compiled, witness, vk, srs)
 
 
-def plain_witness(*, data: str, compiled: str, witness: str) -> None:
-    """Run the model on one input without keys: its values only."""
-    _call("gen_witness", ezkl.gen_witness, data, compiled, witness)
+def plain_outputs(*, inputs: str, compiled: str, outputs: str) -> None:
+    """Run the model on many inputs without keys.
+
+    Args:
+        inputs: JSON file with a list, for each run one list of felts for each input of the model.
+        compiled: the model.
+        outputs: receives, for each run, one list of felts for each output.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        data, witness = Path(folder, "input.json"), Path(folder, "witness.json")
+        found = []
+        for values in json.loads(Path(inputs).read_text()):
+            data.write_text(json.dumps({"input_data": values}))
+            _call("gen_witness", ezkl.gen_witness, str(data), compiled, str(witness))
+            found.append(json.loads(witness.read_text())["outputs"])
+    Path(outputs).write_text(json.dumps(found))
 
 
 def commit(*, columns: str, vk: str, settings: str, srs: str) -> list[str]:

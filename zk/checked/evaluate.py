@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,8 +26,8 @@ _OPSET = 17
 class ForeignValues(Protocol):
     """Computes a node that the compiler left to EZKL, with EZKL."""
 
-    def __call__(self, step: Foreign, values: Sequence[Tensor]) -> Tensor:
-        """Give the node's output, int64."""
+    def __call__(self, step: Foreign, batch: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+        """Give the node's output, int64, for each tuple of its inputs."""
         ...
 
 
@@ -61,6 +61,14 @@ def quantise(program: Program, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a run needs from EZKL before it can go on: the output of ``step`` on ``values``."""
+
+    step: Foreign
+    values: tuple[Tensor, ...]
+
+
 def run_program(
     program: Program, inputs: Sequence[Tensor], foreign: ForeignValues, *, within_tables: bool = True
 ) -> Run:
@@ -75,6 +83,42 @@ def run_program(
     Raises:
         CheckedError: a table would be asked for what it does not hold: more table bits or fewer activation bits.
     """
+    (run,) = run_programs(program, [inputs], foreign, within_tables=within_tables)
+    return run
+
+
+def run_programs(
+    program: Program, batch: Sequence[Sequence[Tensor]], foreign: ForeignValues, *, within_tables: bool = True
+) -> list[Run]:
+    """Compute a program on a batch of inputs, step by step together where it needs EZKL; as :func:`run_program`."""
+    runs = [_steps_of(program, inputs, within_tables) for inputs in batch]
+    if not program.foreign:
+        return [_ended(run) for run in runs]  # one after the other: nothing to wait for together, less memory
+    ended = list[Run]()
+    answers: Sequence[Tensor | None] = [None] * len(runs)
+    while len(ended) < len(runs):
+        asked = list[Asked]()
+        for run, answer in zip(runs, answers, strict=True):
+            try:
+                asked.append(run.send(answer))
+            except StopIteration as stop:
+                ended.append(stop.value)
+        if asked:  # all runs take the same steps
+            answers = foreign(asked[0].step, [one.values for one in asked])
+    return ended
+
+
+def _ended(run: Generator[Asked, Tensor | None, Run]) -> Run:
+    try:
+        asked = next(run)
+    except StopIteration as stop:
+        found: Run = stop.value
+        return found
+    raise CheckedError(f"a program without foreign nodes must not ask for one; got {asked.step.node.name!r}")
+
+
+def _steps_of(program: Program, inputs: Sequence[Tensor], within_tables: bool) -> Generator[Asked, Tensor | None, Run]:
+    """One input's run: yields what it needs from EZKL, is sent the answer, returns what it gives."""
     values: dict[str, Tensor] = {slot.name: tensor for slot, tensor in zip(program.inputs, inputs, strict=True)}
     claims: list[tuple[Tensor, ...]] = []
     asked = [0, 0]
@@ -111,7 +155,9 @@ def run_program(
         elif isinstance(step, Exact):
             values[step.output.name] = _exact(step, values)
         else:
-            values[step.output.name] = foreign(step, [values[value.name] for value in step.inputs])
+            answer = yield Asked(step, tuple(values[value.name] for value in step.inputs))
+            assert answer is not None
+            values[step.output.name] = answer
     outputs = tuple(values[value.name] for value in program.outputs)
     return Run(tuple(claims), outputs, (asked[0], asked[1]))
 

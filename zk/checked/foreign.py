@@ -66,25 +66,28 @@ class ForeignNodes:
         """Rows of the node's own circuit, an upper bound of what it takes in a greater one."""
         return int(self._settings(self._model(step.node, step.inputs, step.constants))["num_rows"])
 
-    def values(self, step: Foreign, values: Sequence[Tensor]) -> Tensor:
-        """What EZKL computes for a node, as int64."""
+    def values(self, step: Foreign, batch: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+        """What EZKL computes for a node, as int64, for each tuple of inputs; all in one call of EZKL's process."""
         folder = self._folder(model := self._model(step.node, step.inputs, step.constants))
         self._settings(model)
         runner = StageRunner(folder, self._options, self._budget)
-        felts = [[int_to_felt(int(value)) for value in tensor.flatten()] for tensor in values]
-        write_json(runner.file("input.json"), {"input_data": felts})
-        file = {name: str(runner.file(name)) for name in ("node.onnx", "node.ezkl", "settings.json", "witness.json")}
+        felts = [[[int_to_felt(int(value)) for value in tensor.flatten()] for tensor in values] for values in batch]
+        write_json(runner.file("inputs.json"), felts)
+        file = {name: str(runner.file(name)) for name in ("node.onnx", "node.ezkl", "settings.json", "inputs.json")}
         compiling = {"onnx": file["node.onnx"], "compiled": file["node.ezkl"], "settings": file["settings.json"]}
-        running = {"compiled": file["node.ezkl"], "witness": file["witness.json"]}
+        outputs = runner.file("outputs.json")
+        running = {"inputs": file["inputs.json"], "compiled": file["node.ezkl"], "outputs": str(outputs)}
         try:
             if folder.name not in self._compiled:  # once for all samples
                 runner.run("compile", "zk.backend:compile_circuit", compiling)
                 self._compiled.add(folder.name)
-            runner.run("witness", "zk.backend:plain_witness", {"data": str(runner.file("input.json")), **running})
+            runner.run("witness", "zk.backend:plain_outputs", running)
         except StageFailed as failure:
             raise CheckedError(f"EZKL must compute {step.node.name!r} ({step.node.op_type}); {failure}") from failure
-        (found,) = json.loads(runner.file("witness.json").read_text())["outputs"]
-        return torch.tensor([felt_to_int(felt) for felt in found], dtype=torch.int64).reshape(step.output.shape)
+        return [
+            torch.tensor([felt_to_int(felt) for felt in found], dtype=torch.int64).reshape(step.output.shape)
+            for (found,) in json.loads(outputs.read_text())
+        ]
 
     def _settings(self, model: onnx.ModelProto) -> dict[str, Any]:
         folder = self._folder(model)
@@ -102,7 +105,9 @@ class ForeignNodes:
         return self._drafted[folder.name] or load_settings(folder / "settings.json")
 
     def _folder(self, model: onnx.ModelProto) -> Path:
-        return self._workdir / hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()[:16]
+        """One for each node and options: circuits of other options may share the parent."""
+        options = json.dumps(self._options.to_json(), sort_keys=True).encode()
+        return self._workdir / hashlib.sha256(options + model.SerializeToString(deterministic=True)).hexdigest()[:16]
 
     def _model(
         self, node: onnx.NodeProto, inputs: Sequence[Value], constants: Mapping[str, NDArray[Any]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,12 @@ from torch import Tensor
 
 from zk.checked.circuit import CheckedCircuit
 from zk.checked.errors import CheckedError
-from zk.checked.evaluate import quantise, run_program
+from zk.checked.evaluate import Run, quantise, run_programs
+
+TOGETHER_BYTES = 512 * 1024**2
+"""Values of the inputs that wait for EZKL together."""
+TOGETHER = 256
+"""At most so many, since a call of EZKL must end within its budget."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class CheckedSimulation:
 
 
 class CheckedSimulator:
-    """Runs a checked circuit on batches, one input at a time."""
+    """Runs a checked circuit on batches; inputs go to EZKL together where it computes a node."""
 
     def __init__(self, circuit: CheckedCircuit) -> None:
         self._circuit = circuit
@@ -49,8 +54,8 @@ class CheckedSimulator:
         found: list[tuple[Tensor, ...]] = []
         fits: list[bool] = []
         greatest: list[int] = []
-        for row in zip(*(tensor.cpu().unbind() for tensor in inputs), strict=True):
-            run = run_program(program, quantise(program, row), self._circuit.foreign.values, within_tables=False)
+        rows = [quantise(program, row) for row in zip(*(tensor.cpu().unbind() for tensor in inputs), strict=True)]
+        for run in self._runs(rows):
             found.append(
                 tuple(
                     tensor.double().flatten() / 2.0**value.bits
@@ -63,3 +68,12 @@ class CheckedSimulator:
         outputs = tuple(torch.stack(column) for column in zip(*found, strict=True))
         reach = torch.tensor(greatest, dtype=torch.float64) / 2.0**program.options.activation_bits
         return CheckedSimulation(outputs, torch.tensor(fits), reach)
+
+    def _runs(self, rows: Sequence[tuple[Tensor, ...]]) -> Iterator[Run]:
+        """Runs of all rows, as many at a time as their values may take memory."""
+        program = self._circuit.program
+        row_bytes = 8 * sum(step.output.size for step in program.steps)
+        together = max(1, min(TOGETHER, TOGETHER_BYTES // row_bytes))
+        for start in range(0, len(rows), together):
+            chunk = rows[start : start + together]
+            yield from run_programs(program, chunk, self._circuit.foreign.values, within_tables=False)

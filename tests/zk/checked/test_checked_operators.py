@@ -112,9 +112,9 @@ def witness(folder: Path, circuit: CheckedCircuit, part: int, columns: Sequence[
     backend.compile_circuit(onnx=file["onnx"], compiled=file["compiled"], settings=file["settings"])
     asked = asked_tensor(found.part, found.layout, SEED)
     data = [[int_to_felt(value) for value in column] for column in (*columns, asked)]
-    Path(file["data"]).write_text(json.dumps({"input_data": data}))
-    backend.plain_witness(data=file["data"], compiled=file["compiled"], witness=file["witness"])
-    outputs = json.loads(Path(file["witness"]).read_text())["outputs"]
+    Path(file["data"]).write_text(json.dumps([data]))
+    backend.plain_outputs(inputs=file["data"], compiled=file["compiled"], outputs=file["witness"])
+    (outputs,) = json.loads(Path(file["witness"]).read_text())
     return [[felt_to_int(felt) for felt in tensor] for tensor in outputs]
 
 
