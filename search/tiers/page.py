@@ -118,15 +118,21 @@ def _overview(rows: Sequence[TierRow]) -> list[str]:
 
 
 def _computed_on(scored: Sequence[TierRow]) -> list[str]:
+    """A line for each classifier; a digest names a training, whose weights another machine may round otherwise."""
+    groups: dict[tuple[str, float, float], list[TierRow]] = {}
+    for row in scored:
+        key = (row.classifier_digest, row.classifier_accuracy or 0.0, row.real_inception_score or 0.0)
+        groups.setdefault(key, []).append(row)
     lines = []
-    for digest in sorted({row.classifier_digest for row in scored}):
-        mine = [row for row in scored if row.classifier_digest == digest]
+    for (digest, accuracy, score), mine in sorted(groups.items()):
         first = mine[0]
+        trained = sorted(other for other in groups if other[0] == digest)
+        which = f", weights {trained.index((digest, accuracy, score)) + 1} of {len(trained)}" if trained[1:] else ""
         circuit = sum(row.arithmetic == "circuit" for row in mine)
         samples = listed(sorted({number(row.samples) for row in mine}))
         seeds = listed(sorted({str(row.seed) for row in mine}))
         lines.append(
-            f"- {count(len(mine), 'row')} scored by the classifier {digest[:12]} "
+            f"- {count(len(mine), 'row')} scored by the classifier {digest[:12]}{which} "
             f"({percent(first.classifier_accuracy)} of real test images) on {samples} images, seed {seeds}; "
             f"{circuit} of them in circuit arithmetic. As many real images: Inception Score "
             f"{number(first.real_inception_score)}, diversity {number(first.real_diversity)}."
