@@ -18,6 +18,7 @@ from search.tiers.arithmetic import (
     rounding_section,
     weight_forms_section,
 )
+from search.tiers.collect import tier_rows
 from search.tiers.deciders import CONFIRMED, CORRECTED, REFUTED, Results
 from search.tiers.limits import COMPILED_RUNG, compiled_section
 from search.tiers.page import Evidence, page, write_page
@@ -132,9 +133,9 @@ def test_rows_by_other_weights_of_one_classifier_stand_apart() -> None:
     """A digest names the training: where machines round otherwise, it gives other weights and other figures."""
     here = {"classifier_digest": "c" * 64, "classifier_accuracy": 0.8501, "real_inception_score": 6.3}
     there = {**here, "classifier_accuracy": 0.85, "real_inception_score": 6.35}
-    first, third = row("exp_001", 0.7, **here), row("exp_003", 0.7, **here)
-    mixed = page(Evidence(rows=(first, row("exp_002", 0.7, **there), third)))
+    first, second, third = row("exp_001", 0.7, **here), row("exp_002", 0.7, **there), row("exp_003", 0.7, **here)
+    mixed = page(Evidence(rows=tier_rows(published_experiments(), {}, (first, second, third))))
     assert "- 1 row scored by the classifier cccccccccccc, weights 1 of 2 " in mixed
     assert "- 2 rows scored by the classifier cccccccccccc, weights 2 of 2 " in mixed
-    one = page(Evidence(rows=(first, third)))
+    one = page(Evidence(rows=tier_rows(published_experiments(), {}, (first, third))))
     assert "- 2 rows scored by the classifier cccccccccccc (" in one
