@@ -13,7 +13,7 @@ from search.tiers.alternatives import read_alternatives
 from search.tiers.arithmetic import read_roundings, read_weight_forms
 from search.tiers.collect import read_trials, tier_rows
 from search.tiers.files import read_rows
-from search.tiers.limits import file_ladder, read_filed_ladder, read_ladder
+from search.tiers.limits import file_ladder, read_filed_ladder, read_ladder, read_machine
 from search.tiers.page import Evidence, write_page
 from search.tiers.published import published_experiments
 from search.tiers.row import TierRow
@@ -37,19 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ladder = given.out.with_name(f"{given.out.name}-ladder.json")
     try:
         filed = [] if given.fresh else read_rows(given.out.with_suffix(".json"), {"id", "regime"}, "this command")
-        rungs = read_ladder(given.ladder) or (() if given.fresh else read_filed_ladder(ladder))
+        rungs, measured_on = read_ladder(given.ladder), read_machine(given.ladder)
+        if not rungs and not given.fresh:
+            rungs, measured_on = read_filed_ladder(ladder)
         evidence = Evidence(
             rows=tier_rows(
                 published_experiments(), read_trials(given.storage), [TierRow.from_json(row) for row in filed]
             ),
             ladder=rungs,
+            measured_on=measured_on,
             alternatives=read_alternatives(given.results / "alternatives.json"),
             roundings=read_roundings(given.results / "rounding.json"),
             weight_forms=read_weight_forms(given.results / "weight-forms.json"),
         )
         paths = write_page(evidence, given.out)
         if rungs:
-            paths.append(file_ladder(rungs, ladder))
+            paths.append(file_ladder(rungs, measured_on, ladder))
     except (SearchError, ZkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

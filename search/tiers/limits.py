@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.errors import SearchError
 from search.files import write_text
 from search.layers.ladder import LADDER, operations
 from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
-from search.tiers.files import read_rows as read_json_rows
 from zk.benchmark.report.data import read_rows
-from zk.benchmark.report.text import NOTHING, count, gib, number, table
+from zk.benchmark.report.text import NOTHING, count, gib, listed, number, table
 from zk.benchmark.row import LayerRow, RowOutcome
 
 MANY = 10_000
@@ -19,12 +19,13 @@ MANY = 10_000
 
 @dataclass(frozen=True)
 class Range:
-    """A line of the published table: operations from ``low`` up to ``high``, and what became of them."""
+    """A line of the published table: operations from ``low`` up to ``high``, what became of them, and their proofs."""
 
     low: int
     high: int
     published: str
     compiles: bool
+    least_proof_bytes: int = 0
 
     @property
     def label(self) -> str:
@@ -33,8 +34,8 @@ class Range:
 
 
 RANGES = (
-    Range(0, 50, "success, proofs of 20 to 40 MB, 1 to 3 minutes", True),
-    Range(50, 100, "possible, proofs of 40 to 80 MB, 3 to 10 minutes", True),
+    Range(0, 50, "success, proofs of 20 to 40 MB, 1 to 3 minutes", True, 20_000_000),
+    Range(50, 100, "possible, proofs of 40 to 80 MB, 3 to 10 minutes", True, 40_000_000),
     Range(100, 150, "fails by time-out", False),
     Range(150, MANY, "impossible, out of memory", False),
 )
@@ -49,22 +50,50 @@ def read_ladder(folder: Path) -> tuple[LayerRow, ...]:
     return read_rows(folder / "rows.json")
 
 
-def read_filed_ladder(path: Path) -> tuple[LayerRow, ...]:
-    """Read the rungs that :func:`file_ladder` wrote; none where it did not.
+def read_machine(folder: Path) -> str:
+    """What the rows of a folder were measured on, in words; empty where nothing was recorded.
 
     Raises:
+        SearchError: the record is not the benchmark's.
+    """
+    path = folder / "machine.json"
+    if not path.is_file():
+        return ""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return (
+            f"{found['cpu']}, {found['cores']} cores, {gib(found['memory_bytes'])} GiB; EZKL "
+            f"{found['packages']['ezkl']}; commit {found['commit'][:7]}"
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SearchError(f"{path} must be written by the layer benchmark; {error!r}; run it again") from error
+
+
+def read_filed_ladder(path: Path) -> tuple[tuple[LayerRow, ...], str]:
+    """Read the rungs that :func:`file_ladder` wrote, and what they were measured on; none where it did not.
+
+    Raises:
+        SearchError: the file is another.
         ArtifactError: a row is not one of the ladder's.
     """
-    return tuple(LayerRow.from_json(row) for row in read_json_rows(path, {"experiment", "variant"}, "this command"))
+    if not path.exists():
+        return (), ""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows, machine = list(found["rows"]), str(found["measured_on"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SearchError(f"{path} must be written by this command; {error!r}; remove it") from error
+    return tuple(LayerRow.from_json(row) for row in rows), machine
 
 
-def file_ladder(rows: tuple[LayerRow, ...], path: Path) -> Path:
+def file_ladder(rows: tuple[LayerRow, ...], measured_on: str, path: Path) -> Path:
     """Write the rungs beside the page, so that it can be made again without their study; gives the path."""
-    write_text(path, json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False) + "\n")
+    data = {"measured_on": measured_on, "rows": [row.to_json() for row in rows]}
+    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
     return path
 
 
-def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:
+def limits_section(rows: tuple[LayerRow, ...], measured_on: str = "") -> list[str]:
     """Every rung by its operations, then what became of the published ranges."""
     if not rows:
         return ["Not measured yet: `python -m search experiment=compile_ladder`.", ""]
@@ -93,7 +122,9 @@ def limits_section(rows: tuple[LayerRow, ...]) -> list[str]:
     )  # fmt: skip
     lines += [
         "Seconds, memory and bytes of a predicted row are predictions. What is only verified was accepted by EZKL, and",
-        "counts as run but not as proved: its wiring audit does not pass.",
+        "counts as run but not as proved: its wiring audit does not pass. Compiling is EZKL's `compile_circuit` alone,",
+        "without settings and keys, which the published minutes may hold.",
+        *([f"Measured on {measured_on}."] if measured_on else []),
         "",
         *rows_follow(rows),
     ]
@@ -112,13 +143,15 @@ def range_verdict(limit: Range, rows: tuple[LayerRow, ...]) -> Verdict:
         return NOT_MEASURED
     ours = [row for row in inside if row.variant == "ours" and row.outcome == RowOutcome.PROVED]
     ran = [row for row in stock if row.measured]
-    figures = f"with EZKL's defaults {len(ran)} of {len(stock)} run here{_greatest(ran)}"
+    which = f": {listed(sorted(row.experiment for row in ran))}" if ran else ""
+    figures = f"with EZKL's defaults {len(ran)} of {len(stock)} run here{_greatest(ran)}{which}"
     if too_large := [row for row in stock if not row.measured]:
         worst = max(row.rows or 0 for row in too_large)
         figures += f", the others would need up to {number(worst)} rows"
     figures += f"; {count(len(ours), 'checked circuit')} proved and wired{_greatest(ours)}"
     if limit.compiles:
-        return Verdict(CONFIRMED if len(ran) == len(stock) else CORRECTED, figures)
+        as_large = all((row.proof_bytes or 0) >= limit.least_proof_bytes for row in ran)
+        return Verdict(CONFIRMED if len(ran) == len(stock) and as_large else CORRECTED, figures)
     return Verdict(REFUTED if len(ran) == len(stock) else CORRECTED if ran else CONFIRMED, figures)
 
 

@@ -21,7 +21,7 @@ class TierRow:
         tier: of the same.
         regime: one of :data:`REGIMES`.
         outcome: a trial's state (``scored``, ``diverged`` ...), or ``not run``.
-        reason: why it was not scored.
+        reason: why it was not scored, or not in circuit arithmetic.
         study: that it is from.
         ops_rule: operations by the published rule.
         einsum_instances: einsum entries of its circuit's settings.
@@ -145,4 +145,5 @@ def row_of_trial(id: str, tier: int, regime: str, study: str, trial: Mapping[str
     found: dict[str, Any] = {name: int(trial[key]) for name, key in _WHOLE.items() if key in trial}
     found |= {name: float(trial[key]) for name, key in _REAL.items() if key in trial}
     found |= {name: str(trial[key]) for name, key in _TEXT.items() if key in trial}
+    found["reason"] = found.get("reason") or str(trial.get("float_reason", ""))
     return TierRow(id=id, tier=tier, regime=regime, outcome=str(trial["state"]), study=study, **found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,19 @@ from search.tiers.__main__ import main
 from search.tiers.alternatives import alternatives_section, read_alternatives
 from search.tiers.collect import tier_rows
 from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results
-from search.tiers.limits import RANGES, file_ladder, range_verdict, read_filed_ladder, read_ladder
+from search.tiers.limits import (
+    RANGES,
+    file_ladder,
+    limits_section,
+    range_verdict,
+    read_filed_ladder,
+    read_ladder,
+    read_machine,
+)
+from search.tiers.numbering import NUMBERS
 from search.tiers.page import Evidence, page, reaches_goal
-from search.tiers.published import published_experiments
+from search.tiers.published import TIERS, published_experiments
 from search.tiers.row import NOT_RUN, TierRow, firsts
-from search.tiers.verdicts import STATEMENTS
 from tests.test_config import FILES
 from zk.benchmark.report.text import number
 from zk.benchmark.row import LayerRow, RowOutcome
@@ -51,18 +58,9 @@ def row(id: str, accuracy: float, regime: str = "strong", **changes: Any) -> Tie
     values = {
         "ops_rule": 14, "rows": 30_000, "macs": 1_000_000, "parameters": 1_000, "diversity": 0.3, "samples": 1000,
         "images_trained": 1000, "classifier_digest": "c", "arithmetic": "circuit", "predicted_prove_seconds": 9.0,
+        "einsum_instances": 30,
     } | changes  # fmt: skip
     return TierRow(id=id, tier=known[id], regime=regime, outcome="scored", accuracy=accuracy, **values)
-
-
-GROWING = [row(f"exp_00{place}", 0.1 * place, ops_rule=place, macs=place) for place in range(1, 7)]
-
-SHRINKING = [replace(known, ops_rule=20 - (known.ops_rule or 0)) for known in GROWING]
-
-
-def verdict(text: str, *rows: TierRow) -> str:
-    (statement,) = [statement for statement in STATEMENTS if statement.text == text]
-    return statement.decide(Results(rows)).word
 
 
 def test_every_published_experiment_has_a_configuration() -> None:
@@ -122,97 +120,17 @@ def test_attempts_do_not_reach_the_goal_of_the_tiers() -> None:
     assert not reaches_goal(row("mnist", 0.99))
 
 
-@pytest.mark.parametrize(
-    ("text", "rows", "word"),
-    [
-        ("29.4 % is the ceiling below 100 operations", [], OPEN),
-        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.28)], CONFIRMED),
-        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.35)], REFUTED),
-        ("29.4 % is the ceiling below 100 operations", [row("exp_016", 0.35, "published")], OPEN),
-        ("skip connections cost operations without a gain", [row("writeup_012", 0.6)], OPEN),
-        ("skip connections cost operations without a gain", [row("writeup_012", 0.6), row("exp_006", 0.5)], REFUTED),
-        ("skip connections cost operations without a gain", [row("writeup_012", 0.5), row("exp_006", 0.5)], CORRECTED),
-        (
-            "skip connections cost operations without a gain",
-            [row("writeup_012", 0.5, ops_rule=20), row("exp_006", 0.5)],
-            CONFIRMED,
-        ),
-        (
-            "skip connections cost operations without a gain",
-            [row("writeup_012", 0.6, images_trained=2000), row("exp_006", 0.5)],
-            OPEN,
-        ),
-        (
-            "skip connections cost operations without a gain",
-            [row("writeup_012", 0.6, arithmetic="float"), row("exp_006", 0.5)],
-            OPEN,
-        ),
-        ("no generator below 100 operations meets them all", [], OPEN),
-        ("no generator below 100 operations meets them all", [row("exp_016", 0.9, inception_score=5.9)], CONFIRMED),
-        ("no generator below 100 operations meets them all", [row("exp_016", 0.9, inception_score=6.1)], REFUTED),
-        (
-            "no generator below 100 operations meets them all",
-            [row("exp_016", 0.9, inception_score=6.1, ops_rule=100), row("exp_006", 0.5, inception_score=6.1)],
-            CONFIRMED,
-        ),
-        ("images get better with operations", [row("exp_016", 0.9)], OPEN),
-        ("images get better with operations", GROWING, CONFIRMED),
-        ("images get better with operations", SHRINKING, REFUTED),
-        ("binary weights: severe loss of quality", [row("binary", 0.6)], OPEN),
-        ("binary weights: severe loss of quality", [row("binary", 0.35), row("exp_006", 0.78)], CONFIRMED),
-        ("binary weights: severe loss of quality", [row("binary", 0.7), row("exp_006", 0.78)], CORRECTED),
-        ("binary weights: severe loss of quality", [row("binary", 0.77), row("exp_006", 0.78)], REFUTED),
-        ("INT8 weights cost a little quality", [row("writeup_025", 0.7), row("writeup_016", 0.78)], CONFIRMED),
-        ("INT8 weights cost a little quality", [row("writeup_025", 0.15), row("writeup_016", 0.78)], CORRECTED),
-        ("INT8 weights cost a little quality", [row("writeup_025", 0.85), row("writeup_016", 0.78)], REFUTED),
-        ("INT8 weights spare no operation", [row("writeup_025", 0.7), row("writeup_016", 0.78)], CONFIRMED),
-        ("a student is too simple for its teacher", [row("distillation", 0.6), row("student", 0.5)], REFUTED),
-        ("a student is too simple for its teacher", [row("distillation", 0.5), row("student", 0.5)], CONFIRMED),
-        (
-            "a hybrid is the worst of both worlds",
-            [row("writeup_027", 0.4), row("exp_026", 0.6), row("exp_006", 0.7)],
-            CONFIRMED,
-        ),
-        (
-            "a hybrid is the worst of both worlds",
-            [row("writeup_027", 0.6), row("exp_026", 0.6), row("exp_006", 0.7)],
-            CORRECTED,
-        ),
-        ("a hybrid is the worst of both worlds", [row("writeup_027", 0.4), row("exp_026", 0.6)], OPEN),
-        (
-            "depthwise separable: fewer parameters, worse images",
-            [row("writeup_023", 0.6, parameters=10), row("plain_subpixel", 0.6)],
-            CORRECTED,
-        ),
-        ("batch normalisation is essential", [row("exp_002", 0.3), row("exp_001", 0.5)], CONFIRMED),
-        ("conditional images need about a thousand operations", [row("exp_016", 0.75)], REFUTED),
-        ("conditional images need about a thousand operations", [row("exp_016", 0.65)], CONFIRMED),
-        ("they generate the same blob regardless of the class", [row("exp_026", 0.3)], REFUTED),
-        ("they generate the same blob regardless of the class", [row("exp_026", 0.3, diversity=0.01)], CORRECTED),
-        ("they generate the same blob regardless of the class", [row("exp_026", 0.12)], CONFIRMED),
-        ("too simple to learn spatial structure", [row("exp_001", 0.6), row("exp_001", 0.1, "published")], REFUTED),
-        ("too simple to learn spatial structure", [row("exp_001", 0.15), row("exp_001", 0.1, "published")], CONFIRMED),
-        ("the declared numbers of operations", [row("exp_016", 0.5)], REFUTED),
-        ("the declared numbers of operations", [row("exp_016", 0.5, ops_rule=72)], CONFIRMED),
-    ],
-)
-def test_the_figures_decide(text: str, rows: list[TierRow], word: str) -> None:
-    assert verdict(text, *rows) == word
-
-
-def test_operations_that_follow_rows_are_a_bottleneck() -> None:
-    ids = [experiment.id for experiment in published_experiments()][:6]
-    text = "operations are the bottleneck of a circuit"
-    along = [row(id, 0.5, ops_rule=10 + place, rows=1000 * (place + 1)) for place, id in enumerate(ids)]
-    against = [row(id, 0.5, ops_rule=20 - place, rows=1000 * (place + 1)) for place, id in enumerate(ids)]
-    assert verdict(text, *along) == CONFIRMED
-    assert verdict(text, *against) == REFUTED
+def test_every_experiment_of_the_tiers_has_one_place_in_the_numberings() -> None:
+    here = [id for numbers in NUMBERS for id in numbers.ids]
+    assert sorted(here) == sorted(known.id for known in published_experiments() if known.tier in TIERS)
 
 
 def test_the_page_has_a_line_for_what_was_not_run() -> None:
     text = page(Evidence(rows=tier_rows(published_experiments(), {"exp_016-strong": [trial(headline_accuracy=0.7)]})))
     assert "`training=strong`: 1 of 38 experiments of the four tiers scored (37 not run)" in text
-    assert "| exp_016 | high capacity | strong | scored | 70.0 % | 40.0 % | 3.00 | 0.300 | circuit | 100 |" in text
+    assert (
+        "| exp_016 | high capacity | strong | scored | 70.0 % | 40.0 % | 3.00 | 0.300 | circuit | 1,000 | 100 |" in text
+    )
     assert "| exp_001 | minimal | published | not run |" in text
 
 
@@ -266,7 +184,8 @@ def test_a_rung_computes_its_generator() -> None:
         (3, [rung("narrow_30", "stock", "proved"), rung("narrow_50", "stock", "verified_only")], REFUTED),
         (3, [rung("narrow_30", "stock", "proved"), rung("narrow_50", "stock", "predicted")], CORRECTED),
         (3, [rung("narrow_30", "stock", "predicted")], CONFIRMED),
-        (0, [rung("narrow_1", "stock", "proved")], CONFIRMED),
+        (0, [rung("narrow_1", "stock", "proved", proof_bytes=20_000_000)], CONFIRMED),
+        (0, [rung("narrow_1", "stock", "proved", proof_bytes=4_000)], CORRECTED),
         (0, [rung("narrow_1", "stock", "proved"), rung("wide_exp_016", "stock", "predicted")], CORRECTED),
     ],
 )
@@ -293,14 +212,14 @@ def test_the_page_shows_the_ladder(tmp_path: Path) -> None:
 
 def alternative(kind: str, seconds: float, rows: float = 50_000.0) -> dict[str, Any]:
     return {
-        "name": f"a {kind}", "kind": kind, "ops_rule": 10, "macs": 5, "parameters": 7, "rows": rows,
-        "predicted_prove_seconds": seconds, "predicted_peak_bytes": 2**30,
+        "name": f"a {kind}", "kind": kind, "ops_rule": 10, "einsum_instances": 30.0, "macs": 5, "parameters": 7,
+        "rows": rows, "predicted_prove_seconds": seconds, "predicted_peak_bytes": 2**30,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("step_seconds", "step_rows", "word"),
-    [(10.0, 1e5, CORRECTED), (1.0, 1e5, REFUTED), (10.0, 1e7, CONFIRMED), (20.0, 1e5, CONFIRMED)],
+    [(10.0, 1e5, REFUTED), (20.0, 1e5, CORRECTED), (100.0, 1e5, CONFIRMED)],
 )
 def test_an_image_of_a_diffusion_model_takes_all_of_its_steps(step_seconds: float, step_rows: float, word: str) -> None:
     rows = [alternative("generator", 10.0), alternative("denoiser", step_seconds, step_rows)]
@@ -348,5 +267,22 @@ def test_a_filed_row_of_another_version_is_refused() -> None:
 
 def test_a_filed_ladder_is_read_back(tmp_path: Path) -> None:
     rows = (rung("exp_016", "ours", "proved", rows=100, stage_peaks={"prove": 5}),)
-    assert read_filed_ladder(tmp_path / "none.json") == ()
-    assert read_filed_ladder(file_ladder(rows, tmp_path / "ladder.json")) == rows
+    assert read_filed_ladder(tmp_path / "none.json") == ((), "")
+    path = file_ladder(rows, "two cores", tmp_path / "ladder.json")
+    assert read_filed_ladder(path) == (rows, "two cores")
+    text = "\n".join(limits_section((rung("narrow_30", "stock", "proved"),), "two cores"))
+    assert "Measured on two cores." in text
+    path.write_text("[]")
+    with pytest.raises(SearchError, match="written by this command"):
+        read_filed_ladder(path)
+
+
+def test_what_the_ladder_was_measured_on(tmp_path: Path) -> None:
+    assert read_machine(tmp_path) == ""
+    known = {"cpu": "a processor", "cores": 2, "memory_bytes": 2**34, "commit": "abcdef123", "command": "secret"}
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps(known | {"packages": {"ezkl": "23.0.5"}}))
+    assert read_machine(tmp_path) == "a processor, 2 cores, 16.0 GiB; EZKL 23.0.5; commit abcdef1"
+    path.write_text("{}")
+    with pytest.raises(SearchError, match="written by the layer benchmark"):
+        read_machine(tmp_path)

@@ -91,8 +91,8 @@ def test_the_cost_of_a_class_is_that_of_the_same_network_without_it(without: tup
     }  # fmt: skip
     ops, size = without
     rows = [
-        base | {"kind": "generator", "ops_rule": 15, "rows": 60_000},
-        base | {"kind": UNCONDITIONAL, "ops_rule": ops, "rows": size},
+        base | {"kind": "generator", "ops_rule": 15, "einsum_instances": 30.0, "rows": 60_000},
+        base | {"kind": UNCONDITIONAL, "ops_rule": ops, "einsum_instances": 15.0 + ops, "rows": size},
     ]
     (line,) = [line for line in alternatives_section(rows, Results([])) if line.startswith("| a class costs")]
     assert f"| {word} |" in line
