@@ -1,9 +1,9 @@
-"""What integer weights save in a circuit: one convolution with float, ternary and scaled ternary weights.
+"""What integer weights save in a circuit: one convolution with float, binary, ternary and scaled ternary weights.
 
     python benchmarks/weight_forms.py [--out docs/results/weight-forms.json]
 
 EZKL multiplies integers, so weights of scale ``2**7`` leave products at the square of the scale, and these are divided
-again ("rebased") element by element. Weights that are -1, 0 or 1 have scale 1: their products stay at the input's
+again ("rebased") element by element. Weights that are -1, 0 or 1, or -1 or 1, have scale 1: their products stay at the input's
 scale, and nothing is divided, unless each output channel keeps a scale of its own. In checked form weights are no rows
 at all. Rows come from EZKL's settings; seconds are predictions of the cost model.
 """
@@ -55,6 +55,7 @@ def layers() -> dict[str, tuple[Layer, int]]:
     scale = torch.rand(CHANNELS, generator=rng) + 0.5
     return {
         "float weights": (Layer(weight, None), SCALE_BITS),
+        "binary weights, the scales folded into what follows": (Layer(torch.sign(weight), None), 0),
         "ternary weights, the scales folded into what follows": (Layer(signs, None), 0),
         "ternary weights, a scale for each channel": (Layer(signs, scale), SCALE_BITS),
     }
