@@ -3,7 +3,7 @@
     python benchmarks/weight_forms.py [--out docs/results/weight-forms.json]
 
 EZKL multiplies integers, so weights of scale ``2**7`` leave products at the square of the scale, and these are divided
-again ("rebased") element by element. Weights that are -1, 0 or 1, or -1 or 1, have scale 1: their products stay at the input's
+again ("rebased") element by element. Weights that are -1, 0 or 1 have scale 1: their products stay at the input's
 scale, and nothing is divided, unless each output channel keeps a scale of its own. In checked form weights are no rows
 at all. Rows come from EZKL's settings; seconds are predictions of the cost model.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from zk.bundle_check import verify_bundle
 from zk.bundle_manifest import PublicTensor
 from zk.bundle_verdict import BundleVerification
+from zk.class_claim import check_class
 from zk.stages import write_json
 from zk.types import Budget
 
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model_path=options.model,
         rebuild=not options.no_rebuild,
     )
+    if options.same_class is not None:
+        result = dataclasses.replace(result, checks=(*result.checks, check_class(result, options.same_class)))
     print("\n".join(report_lines(result)))
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-sha256", type=_sha256, help="model that must be the recorded one")
     parser.add_argument("--model", type=Path, help="ONNX model: rebuild key and settings from it (as dear as a setup)")
     parser.add_argument("--no-rebuild", action="store_true", help="use --model for a checked circuit's challenge only")
+    parser.add_argument(
+        "--same-class",
+        metavar="INPUT",
+        help="the last output must be greatest at the class that this public input names (a chain: python -m zk.chain)",
+    )
     parser.add_argument("--json", type=Path, help="write the result here too")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="memory of each child, in 10^9 bytes (8)")
     parser.add_argument("--seconds", type=float, default=600.0, help="time of each child (600)")
