@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from gan.spec import GeneratorSpec
 from search.candidate import Candidate
 from search.circuit import circuit_inputs, export_generator, measure_spec
 from search.weights import load_generator, save_generator
+from zk import export
+from zk.errors import ExportError
 from zk.types import Budget, CircuitOptions
 
 BUDGET = Budget(4 * 2**30, 120)
@@ -72,3 +75,13 @@ def test_missing_weights_are_an_error(tiny_candidate: Candidate, tmp_path: Path,
     (tmp_path / missing).unlink()
     with pytest.raises(FileNotFoundError, match=missing):
         load_generator(tmp_path)
+
+
+def test_a_pixel_may_be_off_by_what_float32_is_off_and_no_more(
+    tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, spec = build_generator(tiny_candidate.spec).eval(), tiny_candidate.spec
+    for error, refused in ((2e-4, False), (2e-3, True)):
+        monkeypatch.setattr(export, "_greatest_difference", lambda *_, error=error: error)
+        with pytest.raises(ExportError, match="within 0.001") if refused else nullcontext():
+            assert export_generator(generator, spec, tmp_path / "network.onnx").max_abs_error == error

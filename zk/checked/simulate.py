@@ -72,8 +72,8 @@ class CheckedSimulator:
     def _runs(self, rows: Sequence[tuple[Tensor, ...]]) -> Iterator[Run]:
         """Runs of all rows, as many at a time as their values may take memory."""
         program = self._circuit.program
-        row_bytes = 8 * sum(step.output.size for step in program.steps)
-        together = max(1, min(TOGETHER, TOGETHER_BYTES // row_bytes))
+        row_bytes = 16 * sum(step.output.size for step in program.steps)  # values, and remainders beside quotients
+        together = max(1, min(TOGETHER, TOGETHER_BYTES // row_bytes)) if program.foreign else 1
         for start in range(0, len(rows), together):
             chunk = rows[start : start + together]
             yield from run_programs(program, chunk, self._circuit.foreign.values, within_tables=False)
