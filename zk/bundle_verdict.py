@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zk.bundle import Bundle
 from zk.bundle_format import one_line
+from zk.bundle_manifest import PublicTensor
 from zk.errors import ZkError
 from zk.types import Budget
 from zk.verify import PublicValues
@@ -76,6 +77,15 @@ class BundleVerification:
     def readable(self) -> bool:
         """Whether the bundle is one at all; its digests may be wrong."""
         return not {"container", "format"} & set(self.failed)
+
+    @property
+    def tensors(self) -> list[tuple[PublicTensor, tuple[float, ...]]]:
+        """Public inputs, then outputs, each with its values; none unless their ranges were found good."""
+        if self.bundle is None or self.values is None:
+            return []
+        described = [tensor for tensor in self.bundle.manifest.public if tensor.role != "check"]
+        described.sort(key=lambda tensor: tensor.role == "output")  # stable: several circuits give out in turn
+        return list(zip(described, (*self.values.inputs, *self.values.outputs), strict=True))
 
     @property
     def failed(self) -> tuple[str, ...]:

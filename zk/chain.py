@@ -16,6 +16,7 @@ import onnx
 from onnx import compose
 
 from zk.errors import ArtifactError, ZkError
+from zk.graph_inputs import model_inputs, slot_shape
 from zk.lower import load_model
 from zk.srs import file_sha256
 
@@ -36,29 +37,24 @@ def chain_models(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelP
     Raises:
         ArtifactError: they do not fit, or share a name of an input or output.
     """
-    outputs, inputs = list(first.graph.output), _inputs(second)
+    outputs, inputs = list(first.graph.output), model_inputs(second)
     if len(outputs) != 1 or len(inputs) != 1:
         raise ArtifactError(
             f"the first must have one output and the second one input; found {len(outputs)} and {len(inputs)}; export "
             "them so"
         )
-    given, taken = _shape(outputs[0]), _shape(inputs[0])
+    given, (taken_name, taken) = slot_shape(outputs[0]), inputs[0]
     if given != taken or 0 in given:
         raise ArtifactError(f"the first must give the shape that the second takes, all sizes fixed; {given}, {taken}")
-    names = [slot.name for slot in (*_inputs(first), outputs[0], *second.graph.output)]
+    names = [name for name, _ in model_inputs(first)] + [slot.name for slot in (outputs[0], *second.graph.output)]
     if len(set(names)) < len(names):
         raise ArtifactError(f"inputs and outputs must have names of their own; found {', '.join(names)}; rename one")
-    left, right = _prefixed(first, FIRST), _prefixed(second, SECOND)
-    right.graph.input[0].name = f"{SECOND}{inputs[0].name}"
-    for node in right.graph.node:
-        for place, name in enumerate(node.input):
-            if name == inputs[0].name:
-                node.input[place] = right.graph.input[0].name
+    left, right = _prefixed(first, FIRST, rename_inputs=False), _prefixed(second, SECOND, rename_inputs=True)
     try:
         model = compose.merge_models(
             left,
             right,
-            io_map=[(outputs[0].name, right.graph.input[0].name)],
+            io_map=[(outputs[0].name, f"{SECOND}{taken_name}")],
             outputs=[outputs[0].name, *(slot.name for slot in second.graph.output)],
             producer_name="zk.chain",
         )
@@ -83,18 +79,9 @@ def write_chain(first: Path, second: Path, target: Path) -> str:
     return file_sha256(target)
 
 
-def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [slot for slot in model.graph.input if slot.name not in weights]
-
-
-def _shape(slot: onnx.ValueInfoProto) -> tuple[int, ...]:
-    return tuple(axis.dim_value for axis in slot.type.tensor_type.shape.dim)
-
-
-def _prefixed(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
-    """A copy in which all but inputs and outputs have the prefix, and nothing tells who exported it."""
-    copy = compose.add_prefix(model, prefix, rename_inputs=False, rename_outputs=False)
+def _prefixed(model: onnx.ModelProto, prefix: str, *, rename_inputs: bool) -> onnx.ModelProto:
+    """A copy in which all but outputs, and inputs if asked, have the prefix, and nothing tells who exported it."""
+    copy = compose.add_prefix(model, prefix, rename_inputs=rename_inputs, rename_outputs=False)
     copy.graph.ClearField("doc_string")
     del copy.metadata_props[:]
     return copy

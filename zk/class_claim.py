@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zk.bundle_verdict import BundleVerification, Check, run_check
 from zk.errors import VerificationError
 
@@ -16,24 +18,28 @@ def check_class(result: BundleVerification, one_hot: str) -> Check:
     return run_check(CLASS, lambda: _same_class(result, one_hot), result.accepted)
 
 
+def named_class(values: Sequence[float]) -> int | None:
+    """Give the class that a one-hot row of two or more names; None for anything else."""
+    ones = [index for index, value in enumerate(values) if value == 1.0]
+    return ones[0] if len(values) > 1 and len(ones) == 1 and all(value in (0.0, 1.0) for value in values) else None
+
+
 def _same_class(result: BundleVerification, one_hot: str) -> str:
-    assert result.bundle is not None
-    assert result.values is not None
-    described = result.bundle.manifest.public
-    inputs = [tensor for tensor in described if tensor.role == "input"]
-    outputs = [tensor for tensor in described if tensor.role == "output"]
-    found = [values for tensor, values in zip(inputs, result.values.inputs, strict=True) if tensor.name == one_hot]
+    inputs = [(tensor.name, values) for tensor, values in result.tensors if tensor.role == "input"]
+    outputs = [values for tensor, values in result.tensors if tensor.role == "output"]
+    found = [values for name, values in inputs if name == one_hot]
     if len(found) != 1:
-        known = ", ".join(tensor.name for tensor in inputs) or "none"
+        known = ", ".join(name for name, _ in inputs) or "none"
         raise VerificationError(f"a public input must be called {one_hot!r}; the proof has {known}")
-    if sorted(found[0]) != [0.0] * (len(found[0]) - 1) + [1.0]:
+    asked = named_class(found[0])
+    if asked is None:
         raise VerificationError(f"{one_hot} must be 1 for one class and 0 for the others; it is not")
-    if not outputs or outputs[-1].size != len(found[0]):
-        sizes = [tensor.size for tensor in outputs]
+    if not outputs or len(outputs[-1]) != len(found[0]):
+        sizes = [len(values) for values in outputs]
         raise VerificationError(f"the last output must have a value for each of {len(found[0])} classes; found {sizes}")
-    asked, logits = found[0].index(1.0), result.values.outputs[-1]
+    logits = outputs[-1]
     others = [value for place, value in enumerate(logits) if place != asked]
-    if others and max(others) >= logits[asked]:
+    if max(others) >= logits[asked]:
         best = max(range(len(logits)), key=lambda place: logits[place])
         raise VerificationError(f"class {asked} was asked for; the last output is greatest at class {best}")
-    return f"class {asked} was asked for and found, {logits[asked]:g} against {max(others, default=float('nan')):g}"
+    return f"class {asked} was asked for and found, {logits[asked]:g} against {max(others):g}"

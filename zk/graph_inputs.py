@@ -17,9 +17,18 @@ def graph_inputs(model: Path) -> list[tuple[str, tuple[int, ...]]]:
 
     """
     try:
-        graph = onnx.load(str(model), load_external_data=False).graph
+        model_proto = onnx.load(str(model), load_external_data=False)
     except Exception as error:  # protobuf's error class is no part of onnx's interface
         raise ArtifactError(f"{model} must be a readable ONNX model; {error}; export it again") from error
-    weights = {tensor.name for tensor in graph.initializer}
-    slots = [slot for slot in graph.input if slot.name not in weights]
-    return [(slot.name, tuple(axis.dim_value for axis in slot.type.tensor_type.shape.dim)) for slot in slots]
+    return model_inputs(model_proto)
+
+
+def model_inputs(model: onnx.ModelProto) -> list[tuple[str, tuple[int, ...]]]:
+    """Give the same of a model that is read already."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [(slot.name, slot_shape(slot)) for slot in model.graph.input if slot.name not in weights]
+
+
+def slot_shape(slot: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Give the shape of an input or output, 0 for an axis without a fixed size."""
+    return tuple(axis.dim_value for axis in slot.type.tensor_type.shape.dim)

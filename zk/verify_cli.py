@@ -12,7 +12,7 @@ from typing import Any
 from zk.bundle_check import verify_bundle
 from zk.bundle_manifest import PublicTensor
 from zk.bundle_verdict import BundleVerification
-from zk.class_claim import check_class
+from zk.class_claim import check_class, named_class
 from zk.stages import write_json
 from zk.types import Budget
 
@@ -50,20 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe_tensor(tensor: PublicTensor, values: Sequence[float]) -> str:
     """Say what a public tensor is: its shape, and the class of a one-hot or else the range of its values."""
     text = f"{tensor.role} {tensor.name} {list(tensor.shape)}, scale 2**{tensor.scale_bits}"
-    ones = [index for index, value in enumerate(values) if value == 1.0]
-    if len(values) > 1 and len(ones) == 1 and all(value in (0.0, 1.0) for value in values):
-        return f"{text}: one-hot, class {ones[0]}"
+    if (named := named_class(values)) is not None:
+        return f"{text}: one-hot, class {named}"
     return f"{text}: values from {min(values):g} to {max(values):g}"
 
 
 def public_lines(result: BundleVerification) -> list[str]:
     """Describe each public tensor, checks apart; none unless their ranges were found good."""
-    if result.bundle is None or result.values is None:
-        return []
-    tensors = (*result.values.inputs, *result.values.outputs)
-    described = [tensor for tensor in result.bundle.manifest.public if tensor.role != "check"]
-    described.sort(key=lambda tensor: tensor.role == "output")  # stable: several circuits give out in turn
-    return [describe_tensor(tensor, v) for tensor, v in zip(described, tensors, strict=True)]
+    return [describe_tensor(tensor, values) for tensor, values in result.tensors]
 
 
 def report_lines(result: BundleVerification) -> list[str]:

@@ -111,8 +111,11 @@ def side_by_side(row: TierRow, base: TierRow) -> str:
     )
 
 
-def against(id: str, control: str, judge: Callable[[TierRow, TierRow], str]) -> Decider:
-    """Decide by a row and its control; open unless both are there, on equal terms, and told apart."""
+def against(id: str, control: str, judge: Callable[[TierRow, TierRow], str], note: str = "") -> Decider:
+    """Decide by a row and its control; open unless both are there, on equal terms, and told apart.
+
+    ``note`` stands before the figures.
+    """
 
     def decide(found: Results) -> Verdict:
         row, base = found.of(id), found.of(control)
@@ -120,7 +123,7 @@ def against(id: str, control: str, judge: Callable[[TierRow, TierRow], str]) -> 
             return NOT_MEASURED
         if reason := unequal(row, base):
             return Verdict(OPEN, f"not comparable: {reason}")
-        word, figures = judge(row, base), side_by_side(row, base)
+        word, figures = judge(row, base), note + side_by_side(row, base)
         if word == OPEN:
             figures += f"; one training of each tells less than {number(100 * TRAINING_POINTS)} points from nothing"
         return Verdict(word, figures)
@@ -160,18 +163,12 @@ def costs_without_gain(cost: str) -> Callable[[TierRow, TierRow], str]:
 def learns_no_patterns(id: str, control: str, claimed: float) -> Decider:
     """Decide whether it stays at its published accuracy: corrected if it only stays behind its control."""
 
-    def decide(found: Results) -> Verdict:
-        row, base = found.of(id), found.of(control)
-        if row is None or base is None:
-            return NOT_MEASURED
-        if reason := unequal(row, base):
-            return Verdict(OPEN, f"not comparable: {reason}")
-        figures = f"published {percent(claimed)}; {side_by_side(row, base)}"
+    def judge(row: TierRow, base: TierRow) -> str:
         if (row.accuracy or 0) <= claimed + EQUAL_POINTS:
-            return Verdict(CONFIRMED, figures)
-        return Verdict(CORRECTED if gap(row, base) < -TRAINING_POINTS else REFUTED, figures)
+            return CONFIRMED
+        return CORRECTED if gap(row, base) < -TRAINING_POINTS else REFUTED
 
-    return decide
+    return against(id, control, judge, f"published {percent(claimed)}; ")
 
 
 def same_cost(row: TierRow, base: TierRow) -> str:

@@ -10,6 +10,7 @@ from search.errors import SearchError
 from search.files import write_text
 from search.layers.ladder import LADDER, operations
 from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
+from zk.benchmark.report.data import read_machine as machine_record
 from zk.benchmark.report.data import read_rows
 from zk.benchmark.report.text import NOTHING, count, gib, listed, number, table
 from zk.benchmark.row import LayerRow, RowOutcome
@@ -55,17 +56,18 @@ def read_machine(folder: Path) -> str:
 
     Raises:
         SearchError: the record is not the benchmark's.
+        ArtifactError: it is no JSON object.
     """
     path = folder / "machine.json"
     if not path.is_file():
         return ""
+    found = machine_record(folder)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
         return (
             f"{found['cpu']}, {found['cores']} cores, {gib(found['memory_bytes'])} GiB; EZKL "
             f"{found['packages']['ezkl']}; commit {found['commit'][:7]}"
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise SearchError(f"{path} must be written by the layer benchmark; {error!r}; run it again") from error
 
 

@@ -56,7 +56,7 @@ def entries_follow_the_rule(found: Results) -> Verdict:
         f"EZKL's settings list {times(min(ratios))} to {times(max(ratios))} as many einsum entries as the rule counts "
         f"operations ({count(len(ratios), 'circuit')})"
     )
-    return Verdict(CONFIRMED if max(ratios) < 1.1 and min(ratios) > 0.9 else REFUTED, figures)
+    return Verdict(_alike(ratios), figures)
 
 
 def quality(found: Results) -> Verdict:
@@ -90,7 +90,7 @@ def declared_numbers(found: Results) -> Verdict:
         f"declared operations are {times(min(over))} to {times(max(over))} those that the write-up's own rule counts "
         f"on the built generators ({count(len(over), 'generator')})"
     )
-    return Verdict(CONFIRMED if max(over) < 1.1 and min(over) > 0.9 else REFUTED, figures)
+    return Verdict(_alike(over), figures)
 
 
 def least_viable(found: Results) -> Verdict:
@@ -121,6 +121,10 @@ def room_for_depth(found: Results) -> Verdict:
 
 def _ranks(rows: Sequence[TierRow], one: Callable[[TierRow], object], two: Callable[[TierRow], object]) -> float:
     return float(spearmanr([one(row) for row in rows], [two(row) for row in rows]).statistic)
+
+
+def _alike(ratios: Sequence[float]) -> str:
+    return CONFIRMED if max(ratios) < 1.1 and min(ratios) > 0.9 else REFUTED
 
 
 def _commonest(rows: Sequence[TierRow]) -> int:

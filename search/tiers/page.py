@@ -168,8 +168,7 @@ def reaches_goal(row: TierRow) -> bool:
 
 
 def _goal(rows: Sequence[TierRow], results: Results) -> list[str]:
-    reached = [row for row in rows if reaches_goal(row)]
-    found = {row.id: row for row in reached}
+    found = {row.id: row for row in rows if reaches_goal(row)}
     tiers = sorted({str(row.tier) for row in found.values()})
     text = f"{count(len(found), 'experiment')} above {percent(GOAL_ACCURACY)} with a diversity above {WANTED_DIVERSITY}"
     text += f", in {count(len(tiers), 'tier')} ({', '.join(tiers)})" if found else ""
@@ -181,7 +180,9 @@ def _goal(rows: Sequence[TierRow], results: Results) -> list[str]:
     longer = [id for id in found if id not in equal]
     if longer:
         own += f" By a longer training than the regime's own: {listed(longer)}."
-    lines = [f"{sentence(text)}. {own} All trainings of these, the best first:", ""] if found else [f"{text}. {own}"]
+    if not found:
+        return [f"{sentence(text)}. {own}", ""]
+    lines = [f"{sentence(text)}. {own} All trainings of these, the best first:", ""]
     mine = [row for row in rows if row.id in found and row.scored and row.regime == "strong"]
     return lines + table(
         ("experiment", "tier", "operations", "accuracy", "judge", "IS", "diversity", "arithmetic", "images", "rows"),

@@ -38,7 +38,8 @@ class Reading(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute them."""
-        return self.linear(torch.relu(self.convolution(image)).flatten(1))  # type: ignore[no-any-return]
+        logits: Tensor = self.linear(torch.relu(self.convolution(image)).flatten(1))
+        return logits
 
 
 LATENT, ONE_HOT, IMAGE = torch.tensor([[0.3, -1.0, 0.5]]), torch.eye(K)[:1], torch.zeros(1, 1, 4, 4)

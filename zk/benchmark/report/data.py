@@ -87,12 +87,17 @@ def load_benchmark(folder: Path) -> Benchmark:
         scaling=read_rows(_study_file(folder, "scaling")),
         precision=read_rows(_study_file(folder, "precision")),
         future=read_rows(_study_file(folder, "future")),
-        machine=_read_machine(folder),
-        beside={study: found for study, other in others.items() if other != folder and (found := _read_machine(other))},
+        machine=read_machine(folder),
+        beside={study: found for study, other in others.items() if other != folder and (found := read_machine(other))},
     )
 
 
-def _read_machine(folder: Path) -> dict[str, Any]:
+def read_machine(folder: Path) -> dict[str, Any]:
+    """Read what a folder's rows were measured on; empty where nothing was recorded.
+
+    Raises:
+        ArtifactError: the record is no JSON object.
+    """
     path = folder / "machine.json"
     found = _read_json(path) if path.is_file() else {}
     if not isinstance(found, dict):
