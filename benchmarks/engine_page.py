@@ -33,18 +33,29 @@ def counts(values: Sequence[int]) -> str:
 
 def speed_section(found: Found) -> list[str]:
     """How much sooner the search has what plain Optuna ends with."""
-    heads = ("method", "final hypervolume of each seed", "pieces of work", "candidates that count")
+    heads = ("method", "final hypervolume of each seed", "pieces of work", "of a feasible candidate", "that count")
     rows = [
         (
             name,
             ", ".join(f"{v:.3f}" for v in own["hypervolume"]),
             counts(own["draws"]),
+            counts(own["feasible"]),
             counts(own["trained_to_the_end"]),
         )
         for name, own in found["methods"].items()
     ]
     ratios = [
-        (fast, slow, f"{one['ratio']:.1f}x", f"{one['least']:.1f}x to {one['greatest']:.1f}x", one["missed"])
+        (
+            fast,
+            slow,
+            *(
+                ("", "")
+                if one["ratio"] is None
+                else (f"{one['ratio']:.1f}x", f"{one['least']:.1f}x to {one['greatest']:.1f}x")
+            ),
+            one["missed"],
+            one["frontless"],
+        )
         for fast, by in found["speedup"].items()
         for slow, one in by.items()
     ]
@@ -56,9 +67,13 @@ def speed_section(found: Found) -> list[str]:
         *table(heads, rows),
         "",
         "Seconds that the slow one needed for its final hypervolume over those that the fast one needed for as much, "
-        "each run with each, geometric mean; a run that never got there counts with all its seconds.",
+        "each run with each, geometric mean; a fast run that never got there counts with all its seconds, and a slow "
+        "one that found nothing feasible is left out.",
         "",
-        *table(("fast", "slow", "times sooner", "from pair to pair", "pairs that never got there"), ratios),
+        *table(
+            ("fast", "slow", "times sooner", "from pair to pair", "pairs that never got there", "slow runs left out"),
+            ratios,
+        ),
     ]
 
 

@@ -69,7 +69,7 @@ def train_generator(
     With ``folder``, a checkpoint there is continued on the same random streams, and new ones are written to it, also
     when the run is interrupted. A non-finite loss ends the run with outcome ``diverged``. Where ``folder`` has none,
     the first of the checkpoints ``earlier`` that is of the same training is continued; a recipe whose schedule depends
-    on the budget starts anew.
+    on the budget starts anew. The process keeps up to 1 GiB of freed memory from then on (:mod:`gan.training.memory`).
 
     Raises:
         SpecError: spec and dataset disagree on image size or classes, or the recipe asks for what they do not give.
