@@ -25,3 +25,7 @@ class CheckpointError(GanError):
 
 class DamagedCheckpointError(CheckpointError):
     """A checkpoint cannot be read: cut off, overwritten, or something else altogether."""
+
+
+class UnwrittenCheckpointError(CheckpointError):
+    """A checkpoint cannot be written: a full disk, a missing right."""

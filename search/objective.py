@@ -23,6 +23,7 @@ from gan.training import (
     TrainingIntervals,
     TrainingOutcome,
     TrainingResult,
+    earlier_checkpoint,
     train_generator,
 )
 from search.candidate import CANDIDATE_NAME, Candidate
@@ -121,7 +122,7 @@ class Evaluator:
         metrics |= training_metrics(result)
         facts = hardware_facts(self.device)
         if (folder / DAMAGED_NAME).exists():
-            facts["checkpoint"] = "one could not be read; trained anew"
+            facts["checkpoint"] = "one could not be read; trained from the one before, or anew"
         if result.outcome is TrainingOutcome.DIVERGED:
             return TrialRecord(candidate, TrialOutcome.DIVERGED, result.message, metrics, constraints, folder, facts)
         save_generator(folder, candidate.spec, result.generator)
@@ -143,7 +144,7 @@ class Evaluator:
     def _train(
         self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None
     ) -> TrainingResult:
-        """Train from the checkpoint; one that cannot be read is put aside, and training starts anew."""
+        """Train from the checkpoint; one that cannot be read is put aside for the one before it, or a new start."""
         train = functools.partial(
             train_generator,
             candidate.spec,
@@ -159,12 +160,15 @@ class Evaluator:
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )
-        try:
-            return train()
-        except DamagedCheckpointError:
-            path = folder / CHECKPOINT_NAME
-            path.replace(path.with_name(DAMAGED_NAME))
-            return train()
+        path = folder / CHECKPOINT_NAME
+        for instead in (earlier_checkpoint(path), None):
+            try:
+                return train()
+            except DamagedCheckpointError:
+                path.replace(path.with_name(DAMAGED_NAME))
+                if instead is not None and instead.exists():
+                    instead.replace(path)
+        return train()
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:
         sampler = sampler_for(spec, generator, seed=self.settings.seed)

@@ -1,5 +1,6 @@
 """Training a conditional generator; imports without Optuna, MLflow, Hydra or EZKL."""
 
+from gan.training.checkpoint import earlier_checkpoint
 from gan.training.distillation import Distillation, Teacher
 from gan.training.hardware import resolve_device
 from gan.training.loop import CHECKPOINT_NAME, TrainingIntervals, train_generator
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingRecord",
     "TrainingResult",
     "WeightForm",
+    "earlier_checkpoint",
     "published_budget",
     "resolve_device",
     "train_generator",

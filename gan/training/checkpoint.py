@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from collections.abc import Sequence
@@ -10,14 +11,21 @@ from typing import Any
 
 import torch
 
-from gan.errors import CheckpointError, DamagedCheckpointError
+from gan.errors import CheckpointError, DamagedCheckpointError, UnwrittenCheckpointError
+
+
+def earlier_checkpoint(path: Path) -> Path:
+    """Return where the checkpoint is kept that the one at ``path`` replaced, should that one turn out damaged."""
+    return path.with_name(f"{path.stem}.earlier{path.suffix}")
 
 
 def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any]) -> None:
     """Write ``state`` under ``identity`` to ``path``: a reader finds the old file or the new one, never a part.
 
+    The old file is kept as :func:`earlier_checkpoint`, on file systems that give a file two names.
+
     Raises:
-        CheckpointError: it cannot be written, as on a full disk; the old file stays.
+        UnwrittenCheckpointError: it cannot be written, as on a full disk; the old file stays.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -26,12 +34,23 @@ def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any])
             torch.save({"identity": identity, "state": state}, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        _keep(path)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch's writer has errors of its own for what the system refuses
         partial.unlink(missing_ok=True)
-        raise CheckpointError(
+        raise UnwrittenCheckpointError(
             f"{path} cannot be written: {error}; make room or give the right to, then run the same command again"
         ) from error
+
+
+def _keep(path: Path) -> None:
+    """Give the file at ``path`` its second name, without a moment in which it has none."""
+    earlier = earlier_checkpoint(path)
+    linked = earlier.with_name(f"{earlier.name}.{os.getpid()}.partial")
+    with contextlib.suppress(OSError):
+        linked.unlink(missing_ok=True)
+        os.link(path, linked)
+        os.replace(linked, earlier)
 
 
 def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.device) -> dict[str, Any]:

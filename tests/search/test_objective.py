@@ -11,7 +11,14 @@ from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
 from gan.data import ImageDataset, Split
 from gan.generators import build_generator
 from gan.spec import GeneratorSpec
-from gan.training import CHECKPOINT_NAME, TrainingBudget, TrainingHooks, TrainingIntervals, TrainingRecipe
+from gan.training import (
+    CHECKPOINT_NAME,
+    TrainingBudget,
+    TrainingHooks,
+    TrainingIntervals,
+    TrainingRecipe,
+    earlier_checkpoint,
+)
 from search import circuit_cache
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, CircuitFigures
@@ -83,10 +90,28 @@ def test_a_damaged_checkpoint_is_put_aside(evaluator: Evaluator, candidate: Cand
     path.write_bytes(path.read_bytes()[:1000])
     record = evaluator(candidate, tmp_path / "a", TrainingHooks())
     assert record.outcome is TrialOutcome.SCORED
-    assert record.facts["checkpoint"] == "one could not be read; trained anew"
+    assert record.facts["checkpoint"] == "one could not be read; trained from the one before, or anew"
     assert (tmp_path / "a" / DAMAGED_NAME).stat().st_size == 1000
     undisturbed = evaluator(candidate, tmp_path / "b", TrainingHooks())
     assert "checkpoint" not in undisturbed.facts
+    assert record.metrics["accuracy"] == undisturbed.metrics["accuracy"]
+
+
+@pytest.mark.parametrize("earlier_is_whole", [True, False])
+def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(
+    evaluator: Evaluator, candidate: Candidate, tmp_path: Path, earlier_is_whole: bool
+) -> None:
+    for images in (8, 16):
+        evaluator(candidate, tmp_path / "a", TrainingHooks(), images)
+    path = tmp_path / "a" / CHECKPOINT_NAME
+    path.write_bytes(b"damaged")
+    if not earlier_is_whole:
+        earlier_checkpoint(path).write_bytes(b"damaged, too")
+    evaluator = replace(evaluator, settings=replace(evaluator.settings, intervals=TrainingIntervals(record_steps=1)))
+    steps = list[int]()
+    record = evaluator(candidate, tmp_path / "a", TrainingHooks(on_record=lambda found: steps.append(found.step)))
+    assert steps[0] == (2 if earlier_is_whole else 1)
+    undisturbed = evaluator(candidate, tmp_path / "b", TrainingHooks())
     assert record.metrics["accuracy"] == undisturbed.metrics["accuracy"]
 
 
