@@ -80,9 +80,15 @@ def repeated_budget(candidate: Candidate, steps: int) -> tuple[TrainingBudget, l
 
 
 def train_again(
-    candidate: Candidate, budget: TrainingBudget, settings: SessionSettings, dataset: ImageDataset, *, label: str
+    candidate: Candidate,
+    budget: TrainingBudget,
+    settings: SessionSettings,
+    dataset: ImageDataset,
+    *,
+    label: str,
+    until_images: int | None = None,
 ) -> TrainingResult:
-    """Train ``candidate`` from its first step.
+    """Train ``candidate`` from its first step, to the end of ``budget`` or to the rung of ``until_images``.
 
     No checkpoint is written or read: the end of an earlier training would be taken for this one's.
     """
@@ -98,6 +104,7 @@ def train_again(
             intervals=settings.evaluation.intervals,
             hooks=TrainingHooks(on_record=progress),
             teacher=settings.teacher if candidate.recipe.distillation is not None else None,
+            until_images=until_images,
         )
     finally:
         progress.close()

@@ -144,6 +144,9 @@ def _trained_parts(work: Work, settings: SessionSettings, dataset: ImageDataset)
         return TrialOutcome.UNSCORED
     if "cas" in trial.run.metrics:
         account.state(["not repeated: cas, for which a classifier is trained on generated images"])
+    if trial.outcome is TrialOutcome.STOPPED:
+        account.state(["that its peers stopped it is taken from the record: a comparison has no other trials here"])
+        return TrialOutcome.STOPPED
     planned = circuit_scores_again(work, judges)
     proof_again(work, planned)
     return TrialOutcome.SCORED
@@ -163,7 +166,8 @@ def _retrained(work: Work, settings: SessionSettings, dataset: ImageDataset) -> 
     recorded = training_part(trial.run.metrics)
     budget, said = repeated_budget(trial.candidate, int(recorded["train_steps"]))
     account.state(said)
-    result = train_again(trial.candidate, budget, settings, dataset, label=trial.name)
+    rung = int(recorded["train_images"]) if trial.outcome is TrialOutcome.STOPPED else None
+    result = train_again(trial.candidate, budget, settings, dataset, label=trial.name, until_images=rung)
     found = training_part(training_metrics(result))
     account.compare("training", compare_figures("training", recorded, found, tolerance=work.tolerance))
     if result.outcome is TrainingOutcome.DIVERGED:

@@ -367,6 +367,26 @@ def test_a_training_that_diverged_diverges_again(store: Store, start: Start, mon
     assert start("how=retrain")[0] == 1  # what was scored does not diverge
 
 
+def test_a_trial_stopped_at_a_rung_is_trained_to_that_rung(
+    store: Store, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, asked = int(store.trial.data.metrics["train_images"]), list[int | None]()
+    train_again = reproduce_run.train_again
+
+    def watched(*given: Any, until_images: int | None = None, **more: Any) -> TrainingResult:
+        asked.append(until_images)
+        return train_again(*given, until_images=until_images, **more)
+
+    monkeypatch.setattr(reproduce_run, "train_again", watched)
+    with store.tagged("outcome", "stopped"):
+        status, printed, report = start("how=retrain")
+    assert status == 0, printed
+    assert asked == [images]
+    assert by_name(report)["outcome"]["verdict"] == "within"
+    assert {item["group"] for item in report["comparisons"]} == {"circuit", "training", "scores", "trial"}
+    assert "that its peers stopped it is taken from the record" in printed
+
+
 class Prover:
     """Stands for a proof, and remembers what it was asked for."""
 
