@@ -26,6 +26,7 @@ import psutil
 from zk.types import Budget, Outcome, StageResult
 
 POLL_SECONDS = 0.05
+KILLED = "the process was killed from outside, as the kernel does when memory runs out"
 _LOG_TAIL_BYTES = 4000
 
 
@@ -158,7 +159,7 @@ def _judge(returncode: int, answer: dict[str, Any] | None, log_path: Path) -> tu
         return outcome, str(answer["error"])
     tail = log_path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()
     if returncode == -signal.SIGKILL:
-        return Outcome.OUT_OF_MEMORY, "the process was killed from outside, as the kernel does when memory runs out"
+        return Outcome.OUT_OF_MEMORY, KILLED
     if "memory allocation of" in tail or "MemoryError" in tail:
         return Outcome.OUT_OF_MEMORY, f"an allocation failed: {tail[-300:]}"
     return Outcome.REFUSED, f"the process ended with status {returncode} and no answer: {tail[-600:]}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from zk.child import run_in_child
+from zk.child import KILLED, run_in_child
 from zk.circuit_cost import load_settings
 from zk.cost import choose_logrows
 from zk.errors import OptionError, ZkError
@@ -17,6 +17,7 @@ from zk.srs import publish_once, srs_path
 from zk.types import Budget, CircuitOptions, Outcome, StageResult
 
 _DRAFT_LOGROWS = 17
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,25 @@ class StageRunner:
         """Record a refusal found by our own check after a stage had run, and fail."""
         self.record(StageResult(stage, Outcome.REFUSED, 0.0, 0, message))
 
-    def run(self, stage: str, target: str, kwargs: dict[str, Any], *outputs: Path) -> Any:
-        """Run a stage, record it, and give its value; raises :class:`StageFailed` unless it is ok."""
-        run = run_in_child(
-            stage,
-            target,
-            kwargs,
-            budget=self.budget(stage),
-            log_path=self.log(stage),
-            outputs=outputs,
-            threads=self._threads,
-        )
+    def run(self, stage: str, target: str, kwargs: dict[str, Any], *outputs: Path, attempts: int = 1) -> Any:
+        """Run a stage, record it, and give its value; raises :class:`StageFailed` unless it is ok.
+
+        One that is killed from outside at less than half its memory was killed by somebody, or for what others took; it
+        is run again, ``attempts`` times in all, and the last of them is recorded.
+        """
+        budget = self.budget(stage)
+        for _ in range(attempts):
+            run = run_in_child(
+                stage,
+                target,
+                kwargs,
+                budget=budget,
+                log_path=self.log(stage),
+                outputs=outputs,
+                threads=self._threads,
+            )
+            if run.result.message != KILLED or run.result.peak_rss_bytes >= budget.memory_bytes // 2:
+                break
         self.record(run.result)
         return run.value
 
@@ -127,7 +136,7 @@ class StageRunner:
             "options": self.options.to_json(),
             "logrows": self.options.logrows or _DRAFT_LOGROWS,
         }
-        self.run("settings", "zk.backend:gen_settings", kwargs, path)
+        self.run("settings", "zk.backend:gen_settings", kwargs, path, attempts=_ATTEMPTS)
         return self.fix_height()
 
     def fix_height(self) -> dict[str, Any]:
@@ -175,7 +184,7 @@ class StageRunner:
         """Stage "compile"."""
         compiled = self.file("circuit.ezkl")
         kwargs = {"onnx": str(onnx), "compiled": str(compiled), "settings": str(self.file("settings.json"))}
-        self.run("compile", "zk.backend:compile_circuit", kwargs, compiled)
+        self.run("compile", "zk.backend:compile_circuit", kwargs, compiled, attempts=_ATTEMPTS)
         return compiled
 
     def srs(self, srs_dir: Path, logrows: int) -> Path:

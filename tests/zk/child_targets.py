@@ -49,3 +49,12 @@ def abort_as_rust_does() -> None:
 
 def touch(*, path: str) -> None:
     Path(path).touch()
+
+
+def die_at_first(*, path: str, times: int) -> int:
+    with Path(path).open("a", encoding="utf-8") as log:
+        log.write("x")
+    calls = Path(path).stat().st_size
+    if calls <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return calls
