@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from search.command import run_command
 from search.comparison import JUDGED, StudyFigures, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, tables
-from search.endings import REPEATS, ended_as_recorded, stored_record, trial_outcome
+from search.endings import REPEATS, RESUMES, ended_as_recorded, stored_record, trial_outcome
 from search.errors import ConfigError
 from search.files import write_text
 from search.options import Options, parse_options
@@ -68,13 +68,24 @@ def read_figures(study: optuna.Study) -> StudyFigures:
         objectives=tuple(objective_labels(study)),
         states=count_states(study),
         trial_seconds=(float(spent[-1]) if len(spent) else 0.0) if timed else None,
-        train_images=float(sum(each.get("train_images", 0.0) for each in metrics)),
+        train_images=_train_images(study, trials),
         values=values.reshape(len(scored), len(study.directions)),
         seconds=spent[scored] if timed else None,
         references=None if references is None else tuple(references),
         signature=stored_signature(study),
         judged=_judged([records[place] for place in scored]),
     )
+
+
+def _train_images(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float:
+    """Add up real images shown; a trial that took up a stopped one began with what that one was shown."""
+    records = {trial.number: stored_record(trial) for trial in study.get_trials(deepcopy=False)}
+
+    def shown(number: int | None) -> float:
+        record = None if number is None else records[number]
+        return 0.0 if record is None else float(record["metrics"].get("train_images", 0.0))
+
+    return sum(max(shown(trial.number) - shown(trial.user_attrs.get(RESUMES)), 0.0) for trial in trials)
 
 
 def _ended(trial: FrozenTrial) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +37,19 @@ def changes(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str = "")
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += changes(before, after, f"{where}: ")
         else:
-            found.append(f"{where} was {_short(before)}, is {_short(after)}")
+            texts = [_MISSING if value is None else str(value) for value in (before, after)]
+            start = max(_first_difference(*texts) - _LONGEST // 2, 0)
+            found.append(f"{where} was {_short(texts[0], start)}, is {_short(texts[1], start)}")
     return found
 
 
-def _short(value: Any) -> str:
-    text = _MISSING if value is None else str(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+def _first_difference(one: str, other: str) -> int:
+    return len(os.path.commonprefix([one, other]))
+
+
+def _short(text: str, start: int) -> str:
+    """Cut ``text`` to what stands around ``start``, if it is long."""
+    if len(text) <= _LONGEST:
+        return text
+    shown = text[start : start + _LONGEST]
+    return f"{'...' if start > 0 else ''}{shown}{'...' if start + _LONGEST < len(text) else ''}"

@@ -65,7 +65,8 @@ def open_study(
     _hold_to(study, _OBJECTIVES, [f"{o.direction} {o.metric}" for o in objectives], "")
     earlier = study.user_attrs.get(_PARTS)
     parts = None if parts is None else json.loads(json.dumps(parts))  # as they come back: tuples are lists then
-    _hold_to(study, _SIGNATURE, signature, "; ".join(changes(earlier, parts)) if earlier and parts else "")
+    known = {name: value for name, value in (parts or {}).items() if name in (earlier or {})}  # a part may be new
+    _hold_to(study, _SIGNATURE, signature, "; ".join(changes(earlier, known)) if earlier and parts else "")
     if parts is not None and earlier is None:
         study.set_user_attr(_PARTS, dict(parts))
     references = [float(objective.reference) for objective in objectives]

@@ -14,14 +14,14 @@ from hypothesis.extra import numpy as arrays
 from search.compare import HELP, main, read_figures
 from search.comparison import StudyFigures, comparability, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, trial_counts
-from search.endings import REPEATS
+from search.endings import REPEATS, RESUMES
 from search.errors import ConfigError
 from search.front_measures import WORST, common_reference, coverage, front_of, running_hypervolume, seconds_to_reach
 from search.objectives import Objective
 from search.record import TrialOutcome
 from search.study import open_study, stored_references
 from tests.search.conftest import OBJECTIVES
-from tests.search.filled import Draw, filled
+from tests.search.filled import Draw, fill, filled
 
 JUDGED = {"classifier_digest": "c", "judge_digest": "j"}
 POINTS = arrays.arrays(np.float64, st.tuples(st.integers(0, 8), st.just(2)), elements=st.integers(0, 9).map(float))
@@ -269,6 +269,17 @@ def test_trials_count_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     found = read_figures(study)
     assert found.seconds is not None
     assert (found.values[:, 0].tolist(), found.seconds.tolist()) == ([0.2, 0.1], [7.0, 27.0])
+
+
+def test_images_of_a_trial_that_was_taken_up_count_once(tmp_path: Path) -> None:
+    draws = [
+        Draw(outcome=TrialOutcome.STOPPED, metrics={"train_images": 10.0}),
+        Draw((0.5, 500.0), metrics={"train_images": 90.0}),
+    ]
+    study = filled(f"sqlite:///{tmp_path}/optuna.db", "s", draws[:1])
+    study.enqueue_trial({}, user_attrs={RESUMES: 0})
+    fill(study, draws[1:])
+    assert read_figures(study).train_images == 90.0
 
 
 def test_without_times_there_are_no_seconds(tmp_path: Path) -> None:

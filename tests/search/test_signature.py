@@ -37,21 +37,25 @@ def test_changes_are_named_by_their_place() -> None:
     ]
     assert changes(earlier, earlier) == []
     assert changes({"a": "x" * 100}, {}) == [f"a was {'x' * 60}..., is nothing"]
+    (said,) = changes({"a": f"{'x' * 100}1{'y' * 100}"}, {"a": f"{'x' * 100}2{'y' * 100}"})
+    assert said == f"a was ...{'x' * 30}1{'y' * 29}..., is ...{'x' * 30}2{'y' * 29}..."
 
 
 def test_a_study_of_another_space_says_what_changed(tmp_path: object, space: SearchSpace) -> None:
-    def opened(signature: str, searched: SearchSpace) -> optuna.Study:
+    def opened(signature: str, searched: SearchSpace, more: dict[str, str] | None = None) -> optuna.Study:
         return open_study(
             name="s",
             storage=f"sqlite:///{tmp_path}/optuna.db",
             objectives=OBJECTIVES,
             sampler=optuna.samplers.RandomSampler(seed=0),
             signature=signature,
-            parts={"search space": described(searched), "samples": 1000, "betas": (0.5, 0.9)},
+            parts={"search space": described(searched), "samples": 1000, "betas": (0.5, 0.9), **(more or {})},
         )
 
     opened("x", space)
     opened("x", space)
+    with pytest.raises(StudyError, match="other signature"):
+        opened("y", space, more={"cost model": "abc"})  # a part that an earlier version did not keep
     wider = build_search_space(families={"mlp": {"kernel": 0, "upsampling": "none", "stages": 1, "width_0": 4}})
     with pytest.raises(StudyError, match="search space: mlp.width_0 was 4 or 8, is 4") as caught:
         opened("y", wider)
