@@ -48,11 +48,8 @@ def speed_section(found: Found) -> list[str]:
         (
             fast,
             slow,
-            *(
-                ("", "")
-                if one["ratio"] is None
-                else (f"{one['ratio']:.1f}x", f"{one['least']:.1f}x to {one['greatest']:.1f}x")
-            ),
+            f"{one['ratio']:.1f}x",
+            f"{one['least']:.1f}x to {one['greatest']:.1f}x",
             one["missed"],
             one["frontless"],
         )
@@ -67,11 +64,18 @@ def speed_section(found: Found) -> list[str]:
         *table(heads, rows),
         "",
         "Seconds that the slow one needed for its final hypervolume over those that the fast one needed for as much, "
-        "each run with each, geometric mean; a fast run that never got there counts with all its seconds, and a slow "
-        "one that found nothing feasible is left out.",
+        "each run with each, geometric mean. A fast run that never got there counts with all its seconds. So does a "
+        "slow one that ended with a hypervolume of 0, against the fast one's first front: an understatement.",
         "",
         *table(
-            ("fast", "slow", "times sooner", "from pair to pair", "pairs that never got there", "slow runs left out"),
+            (
+                "fast",
+                "slow",
+                "times sooner",
+                "from pair to pair",
+                "pairs that never got there",
+                "slow runs without a front",
+            ),
             ratios,
         ),
     ]
@@ -107,26 +111,29 @@ def overhead_section(found: Found) -> list[str]:
 
 def kills_section(found: Found) -> list[str]:
     """What kills did."""
-    names = ("plain", "rungs")
+    names = {"plain": "plain", "rungs": "with rungs", "pair": "two drivers"}
     heads = ("study", "kills of", "lost", "counted twice", "stuck", "wrong on the front", "steps done twice", "steps")
     keys = ("lost_trials", "double_counted", "stuck_running")
     rows = [
         (
-            name,
+            said,
             ", ".join(f"{kind} {count}" for kind, count in found[name]["injected"].items()),
             *(found[name][key] for key in keys),
             len(found[name]["wrong_front"]),
             found[name]["repeated_steps"],
             found[name]["steps"],
         )
-        for name in names
+        for name, said in names.items()
+        if name in found
     ]
-    same = "equals" if found["plain"]["equals_undisturbed"] else "differs from"
+    same = "equal" if all(one.get("equals_undisturbed", True) for one in found.values()) else "do not both equal"
     return [
         *table(heads, rows),
         "",
-        f"The study without rungs {same} the undisturbed one, trial by trial. With rungs the order of arrival decides "
-        f"who stops; {found['rungs']['broken_rungs']} trials broke what must hold there.",
+        f"The studies without rungs {same} the undisturbed one, trial by trial. With rungs the order of arrival "
+        f"decides who stops; {found['rungs']['broken_rungs']} trials broke what must hold there. A prover is a child "
+        "in which EZKL lays out a circuit; trainings are stand-ins of 18 short steps, and a step done twice is one "
+        "that a kill interrupted.",
     ]
 
 

@@ -72,6 +72,10 @@ OVERRIDES = (
 UNLIMITED = CircuitLimits(einsum_operations=None)
 
 
+_ANY_FRONT = 1e-12
+"""A hypervolume that one feasible candidate has."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """What every run is made with."""
@@ -269,18 +273,22 @@ def read_curve(path: Path) -> Curve:
 def speedup(fast: Sequence[Curve], slow: Sequence[Curve]) -> dict[str, Any]:
     """Return how many times sooner the ``fast`` have what the ``slow`` end with: each with each, geometric mean.
 
-    A fast run that never gets there counts with all its seconds, which overstates its speed; a slow one that ends with
-    nothing is left out. How many of each there were is told.
+    A fast run that never gets there counts with all its seconds, which overstates its speed. A slow one that found
+    nothing counts with all its seconds against the fast one's first front, which understates the fast one's lead; where
+    both found nothing, there is nothing to compare. How many of each there were is told.
     """
-    ratios, missed, fronts = list[float](), 0, [one for one in slow if one.volume > 0]
-    for one in fronts:
+    ratios, missed = list[float](), 0
+    for one in slow:
+        needed = one.seconds_to(one.volume) if one.volume > 0 else one.limit_seconds
         for other in fast:
-            found = other.seconds_to(one.volume)
+            if one.volume == other.volume == 0:
+                continue
+            found = other.seconds_to(one.volume or _ANY_FRONT)
             missed += math.isinf(found)
-            ratios.append(one.seconds_to(one.volume) / min(found, other.limit_seconds))
+            ratios.append(needed / min(found, other.limit_seconds))
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
     least, greatest = min(ratios, default=None), max(ratios, default=None)
-    frontless = len(slow) - len(fronts)
+    frontless = sum(one.volume == 0 for one in slow)
     return {"ratio": mean, "least": least, "greatest": greatest, "missed": missed, "frontless": frontless}
 
 
