@@ -197,6 +197,10 @@ class Driver:
             self._study, now=self._now(), silence_seconds=self._silence_seconds, since=self._steady_since
         )
 
+    def finds_orphans(self) -> bool:
+        """Say whether a trial was left open by a driver that is gone, or by one too young to have marked it."""
+        return bool(orphans(self._study, self.living(), now=self._now(), silence_seconds=-math.inf))
+
     def close_orphans(
         self, objectives: Sequence[Objective], complete: Callable[[FrozenTrial], None] | None = None
     ) -> int:

@@ -17,6 +17,8 @@ RECORD, OUTCOME = "record", "trial_outcome"
 CANDIDATE = "candidate_digest"
 REPEATS = "repeats"
 """Attribute of a trial that equals an earlier one: the number of that one."""
+ERROR = "error"
+"""Attribute of a trial at which a session ended with an error: its text."""
 RESUMES = "resumes"
 """Attribute of a trial that takes up a stopped one: the number of that one."""
 

@@ -14,11 +14,12 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from gan.errors import SpecError
+from gan.errors import SpecError, UnwrittenCheckpointError
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
 from search.drivers import SIGN_SECONDS, Driver
-from search.endings import CANDIDATE, RESUMES, file_record, tell_outcome, tell_state
+from search.endings import CANDIDATE, ERROR, RESUMES, file_record, tell_outcome, tell_state
+from search.errors import ConfigError, SegmentError, StorageUnreachable
 from search.halving import Halving, Verdict, promotable, verdict
 from search.interrupted import close_interrupted
 from search.objectives import Objective, minimised, objective_values, references
@@ -27,9 +28,12 @@ from search.rungs import copy_rungs, file_rung, passed_rungs, scores_at
 from search.runner import Ended, Runner, Segment
 from search.space import SearchSpace
 from search.study import ended_trials, trained_trials
-from search.twins import earlier_trials, open_twin, repeat_outcome, taken_up, trial_of, twin_of
+from search.twins import earlier_trials, given_up, open_twin, repeat_outcome, taken_up, trial_of, twin_of
 
 _POLL_SECONDS = 1.0
+_ERROR_CHARACTERS = 500
+_OF_THE_MACHINE = (OSError, UnwrittenCheckpointError, ConfigError, StorageUnreachable)
+"""Errors that say nothing of the candidate at which they were met."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +104,16 @@ def run_study(
     """Work through ``plan``. May be called again after any interruption: finished trials are kept, open ones redone.
 
     With a ``driver``, other processes may work on the study at the same time; without, this one must be alone. An error
-    that is no outcome of a candidate ends the open trials as interrupted and is raised.
+    that is no outcome of a candidate ends the open trials as interrupted and is raised; a candidate at which that
+    happened in three sessions ends as lost.
     """
     work = _Work(study, plan, runner, observer, driver)
     try:
         work.to_end()
+    except SegmentError as failed:
+        work.blame(failed)
+        work.abandon()
+        raise failed.error from failed.error.__cause__
     except BaseException:
         work.abandon()
         raise
@@ -112,12 +121,12 @@ def run_study(
 
 @dataclass
 class _Open:
-    """A trial in work: ``seconds`` is the wall clock of its segments, ``record`` the last of them."""
+    """A trial in work: ``passed`` are the rungs behind it, ``seconds`` is the wall clock of its segments."""
 
     trial: Trial
     candidate: Candidate
     hooks: TrainingHooks
-    passed: dict[int, tuple[float, ...]]
+    passed: set[int]
     started: float = 0.0
     seconds: float = 0.0
 
@@ -146,7 +155,11 @@ class _Work:
             while self._runner.has_room() and self._wants_more():
                 self._start()
             if not self._open and not self._twins:
-                return
+                if self._driver is None or not self._driver.finds_orphans():
+                    return
+                time.sleep(_POLL_SECONDS)  # until the eldest driver has queued again what others left behind
+                self._looked_for_orphans = -math.inf
+                continue
             if not self._open:  # twins in another driver's hands
                 time.sleep(_POLL_SECONDS)
             for ended in self._runner.wait():
@@ -170,6 +183,13 @@ class _Work:
             with contextlib.suppress(SpecError):
                 self._plan.draw(Trial(self._study, left._trial_id))
 
+    def blame(self, failed: SegmentError) -> None:
+        """Keep the error with its trial, unless it says more of the machine than of the candidate."""
+        if failed.number in self._open and not isinstance(failed.error, _OF_THE_MACHINE):
+            text = f"{type(failed.error).__name__}: {failed.error}"
+            with contextlib.suppress(Exception):  # what is raised is the error itself
+                self._open[failed.number].trial.set_user_attr(ERROR, text[-_ERROR_CHARACTERS:])
+
     def abandon(self) -> None:
         """End what is open as interrupted, so that the next session takes it up; an error on the way is not raised."""
         waiting = [trial.number for twins in self._twins.values() for trial, _ in twins]
@@ -180,7 +200,7 @@ class _Work:
                 return
 
     def _wants_more(self) -> bool:
-        if self._exhausted:
+        if self._exhausted and not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return False
         running = len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         enough = len(trained_trials(self._study)) + running >= self._plan.trained
@@ -204,14 +224,22 @@ class _Work:
 
     def _take(self, trial: Trial, candidate: Candidate) -> None:
         """Train ``candidate``, unless an equal one has ended or is in work here or with another driver."""
-        if trial.user_attrs.get(RESUMES) is None and (original := twin_of(self._study, candidate)) is not None:
+        if (original := twin_of(self._study, candidate, trial.user_attrs.get(RESUMES))) is not None:
             self._repeat(trial, original.number)
         elif (other := open_twin(self._study, candidate, trial.number)) is not None:
             self._twins.setdefault(other, []).append((trial, candidate))
         else:
             for earlier in earlier_trials(self._study, candidate, trial.number):
                 copy_rungs(trial, earlier)
-            self._begin(trial, candidate)
+            hooks = self._observer.trial_started(trial.number, candidate)
+            passed = set(passed_rungs(trial_of(self._study, trial.number)))
+            self._open[trial.number] = _Open(trial, candidate, hooks, passed)
+            if reason := given_up(self._study, candidate, trial.number):
+                folder = self._folder(candidate)
+                spent = {"trial_seconds": 0.0}
+                self._end(trial.number, TrialRecord(candidate, TrialOutcome.LOST, reason, spent, {}, folder))
+            else:
+                self._submit(trial.number)
 
     def _take_up_stopped(self) -> None:
         """Queue the best of the stopped trials that others, who turned out worse, have made room for."""
@@ -225,27 +253,27 @@ class _Work:
                     self._study.enqueue_trial(original.params, user_attrs={RESUMES: original.number})
                     return
 
-    def _begin(self, trial: Trial, candidate: Candidate) -> None:
-        hooks = self._observer.trial_started(trial.number, candidate)
-        passed = passed_rungs(trial_of(self._study, trial.number))
-        self._open[trial.number] = _Open(trial, candidate, hooks, passed)
-        self._submit(trial.number)
+    def _folder(self, candidate: Candidate) -> Path:
+        return self._plan.folder / candidate.digest[:16]
 
     def _submit(self, number: int) -> None:
         work = self._open[number]
         work.started = time.monotonic()
         images = next((images for images in self._plan.rungs if images not in work.passed), None)
-        folder = self._plan.folder / work.candidate.digest[:16]
-        self._runner.submit(Segment(number, work.candidate, folder, images), work.hooks)
+        self._runner.submit(Segment(number, work.candidate, self._folder(work.candidate), images), work.hooks)
 
     def _collect(self, ended: Ended) -> None:
         number, images, record = ended.segment.number, ended.segment.until_images, ended.record
         work = self._open[number]
         work.seconds += time.monotonic() - work.started
         record.metrics["trial_seconds"] = work.seconds
-        if images is not None and record.outcome is TrialOutcome.SCORED:
-            found = self._compare(work, images, record)
-            if found.goes_on:
+        shown = record.metrics.get("train_images", images or 0)
+        if images is not None and record.outcome is TrialOutcome.SCORED and shown >= images:
+            # What an earlier session trained beyond the rung has no peers there, and goes on without a comparison.
+            beyond = shown >= images + work.candidate.recipe.batch_size
+            found = None if beyond else self._compare(work, images, record)
+            if found is None or found.goes_on:
+                work.passed.add(images)
                 self._submit(number)
                 return
             record = replace(record, outcome=TrialOutcome.STOPPED, reason=found.reason)
@@ -258,14 +286,13 @@ class _Work:
         peers = [score.values for score in others]
         found = verdict(values, peers, self._reference, self._plan.halving, images=images)
         file_rung(work.trial, images, values, record.metrics)
-        work.passed[images] = values
         self._observer.trial_compared(work.trial.number, images, record, found.reason)
         return found
 
     def _end(self, number: int, record: TrialRecord) -> None:
         work = self._open.pop(number)
         resumes = work.trial.user_attrs.get(RESUMES)
-        if resumes is None and (original := twin_of(self._study, record.candidate)) is not None:
+        if (original := twin_of(self._study, record.candidate, resumes)) is not None:
             self._repeat(work.trial, original.number)  # another driver was as quick
             return
         file_record(work.trial, record)

@@ -25,5 +25,13 @@ class StorageUnreachable(SearchError, RuntimeError):
     """A database or server stayed out of reach for as long as a study waits; what was finished is kept."""
 
 
+class SegmentError(SearchError, RuntimeError):
+    """The evaluation of trial ``number`` met ``error``, which is no outcome of its candidate."""
+
+    def __init__(self, number: int, error: Exception) -> None:
+        super().__init__(number, error)
+        self.number, self.error = number, error
+
+
 class LostWorkerError(WorkerError):
     """A worker died, or the machine that it ran on; what it did may be tried again."""

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from gan.training import TrainingHooks
+from search.errors import SegmentError
 from search.objective import CandidateEvaluator
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Segment
@@ -137,7 +138,7 @@ class LocalRunner:
                 segment, worker.job = worker.job.segment, None
                 return Ended(segment, record)
             case Failed():
-                raise message.as_raised()
+                raise SegmentError(worker.job.segment.number, message.as_raised())
             case _:
                 pass_on(message, worker.job.hooks)
         return None

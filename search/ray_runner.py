@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from gan.training import TrainingHooks
-from search.errors import LostWorkerError
+from search.errors import LostWorkerError, SegmentError
 from search.local_runner import lost
 from search.mailbox import Courier
 from search.objective import CandidateEvaluator
@@ -125,6 +125,8 @@ class RayRunner:
             self._say(f"trial {job.segment.number:3d}  {error}; trying again from its checkpoint")
             self._send(job)
             return None
+        except Exception as error:
+            raise SegmentError(job.segment.number, error) from error
 
 
 def evaluate_in_task(evaluate: CandidateEvaluator, segment: Segment, threads: int, delivery: Delivery) -> TrialRecord:
@@ -150,9 +152,11 @@ def run_job(
     """
     for attempt in range(1, attempts + 1):
         task = cluster.submit(function, *arguments, needs=needs, **options)
+        room = True
         try:
             while not cluster.ended([task], _WAIT_SECONDS):
-                pass
+                if room and not (room := cluster.slots(needs) > 0):
+                    say("no node is left that this fits on; waiting for one to join")
             return cluster.result(task)
         except LostWorkerError as error:
             if attempt == attempts:

@@ -10,6 +10,7 @@ from typing import Protocol
 from gan.training import TrainingHooks
 from search.candidate import Candidate
 from search.claims import try_claim
+from search.errors import SegmentError
 from search.objective import CandidateEvaluator
 from search.record import TrialRecord
 
@@ -44,7 +45,8 @@ class Ended:
 class Runner(Protocol):
     """Carries out segments, one or many at a time.
 
-    An error of an evaluation that is no outcome of its candidate is raised by ``wait``.
+    An error of an evaluation that is no outcome of its candidate is raised by ``wait`` as a
+    :class:`~search.errors.SegmentError`.
     """
 
     def has_room(self) -> bool:
@@ -80,7 +82,10 @@ class SerialRunner:
         if not self._waiting:
             return []
         segment, hooks = self._waiting.pop(0)
-        return [evaluated(self._evaluate, segment, hooks)]
+        try:
+            return [evaluated(self._evaluate, segment, hooks)]
+        except Exception as error:
+            raise SegmentError(segment.number, error) from error
 
     def close(self) -> None:
         """Forget what waits."""

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import optuna
 from optuna.samplers import BaseSampler, BruteForceSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
 
 from search.experimental import experimental_allowed
+
+
+def go_on(study: optuna.Study, *, drivers: int) -> None:
+    """Give the sampler of ``study`` another seed, unless this is the first of its ``drivers`` and nothing was drawn.
+
+    Samplers keep no random state with the study: one that began anew with the same seed would draw again what has been
+    drawn, and two drivers would draw alike.
+    """
+    drawn = any(trial.state is not TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    if drawn or drivers > 1:
+        study.sampler.reseed_rng()
 
 
 def nsga2(*, seed: int, population_size: int = 12) -> BaseSampler:

@@ -18,7 +18,7 @@ from evaluation.classifier import TrainingProgress
 from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
 from gan.digest import json_digest
-from search.drivers import Driver
+from search.drivers import Driver, driver_signs
 from search.endings import REPEATS, stored_record
 from search.engine import StudyPlan, run_study
 from search.errors import ConfigError
@@ -29,6 +29,7 @@ from search.halving import Halving
 from search.objective import Evaluator
 from search.observer import StudyObserver
 from search.proving import ProofAttempt
+from search.samplers import go_on
 from search.settings import SessionSettings
 from search.signature import described
 from search.storage import build_storage
@@ -124,6 +125,7 @@ def run_session(
             view.say(sentence)
         engine = settings.engine.open(evaluate, most=settings.trials, device=settings.device, say=view.say)
         with Driver(study, say=view.say) as driver, closing(engine) as runner:
+            go_on(study, drivers=len(driver_signs(study)))
             run_study(study, plan, runner, observer, driver)
     file_missing(study, tracker, tags, say)
     with timed(study, "classification_accuracy_scores"):
@@ -253,6 +255,8 @@ def signature_parts(settings: SessionSettings, dataset: ImageDataset, judges: Ju
         "seed of the scores": settings.evaluation.seed,
         "circuit": settings.evaluation.circuit.digest[:12],
         "limits": asdict(settings.evaluation.limits),
+        "cost model": cost_model_digest(settings.evaluation.cost_model or shipped_cost_model())[:12],
+        "horizontal flip": dataset.horizontal_flip,
     }
 
 

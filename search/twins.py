@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.candidate import Candidate
 from search.endings import (
     CANDIDATE,
+    ERROR,
     RECORD,
     REPEATS,
     RESUMES,
@@ -22,20 +23,30 @@ from search.endings import (
 from search.objectives import Objective
 from search.study import ended_trials
 
+ATTEMPTS = 3
+"""Sessions that may end with an error at one candidate before it is recorded as lost, so that others get their turn."""
+
 
 def trial_of(study: optuna.Study, number: int) -> FrozenTrial:
     """Return trial ``number`` as it is stored now."""
     return study.get_trials(deepcopy=False)[number]
 
 
-def twin_of(study: optuna.Study, candidate: Candidate) -> FrozenTrial | None:
-    """Return the oldest trial that evaluated ``candidate`` to its end, preferably one that Optuna ended likewise."""
+def twin_of(study: optuna.Study, candidate: Candidate, resumes: int | None = None) -> FrozenTrial | None:
+    """Return the trial that tells how ``candidate`` ended, preferably one that Optuna ended likewise.
+
+    Of several it is the last: what was stopped and then taken up ended as the trial that took it up. For a trial that
+    itself takes up the stopped trial ``resumes``, only others that took it up count.
+    """
     same = [
         trial
         for trial in ended_trials(study)
-        if trial.user_attrs.get(CANDIDATE) == candidate.digest and RECORD in trial.user_attrs
+        if trial.user_attrs.get(CANDIDATE) == candidate.digest
+        and RECORD in trial.user_attrs
+        and resumes in (None, trial.user_attrs.get(RESUMES))
     ]
-    return next((trial for trial in same if ended_as_recorded(trial)), same[0] if same else None)
+    whole = [trial for trial in same if ended_as_recorded(trial) and REPEATS not in trial.user_attrs]
+    return next(iter(whole[::-1] or same), None)
 
 
 def open_twin(study: optuna.Study, candidate: Candidate, number: int) -> int | None:
@@ -49,6 +60,16 @@ def earlier_trials(study: optuna.Study, candidate: Candidate, number: int) -> li
     """Return the trials before ``number`` that trained ``candidate``, oldest first."""
     trials = study.get_trials(deepcopy=False)[:number]
     return [trial for trial in trials if trial.user_attrs.get(CANDIDATE) == candidate.digest]
+
+
+def given_up(study: optuna.Study, candidate: Candidate, number: int) -> str:
+    """Return why ``candidate`` is not tried again in trial ``number``; empty where it is."""
+    errors = [
+        str(trial.user_attrs[ERROR]) for trial in earlier_trials(study, candidate, number) if ERROR in trial.user_attrs
+    ]
+    return (
+        f"{len(errors)} sessions ended with an error at it, the last: {errors[-1]}" if len(errors) >= ATTEMPTS else ""
+    )
 
 
 def taken_up(study: optuna.Study, number: int) -> bool:

@@ -1,3 +1,5 @@
+import errno
+import math
 import os
 import signal
 import subprocess
@@ -13,8 +15,10 @@ from optuna.trial import TrialState
 
 from gan.training import TrainingHooks
 from search.candidate import Candidate
+from search.drivers import Driver, DriverSign
 from search.engine import StudyPlan, run_study
 from search.errors import StudyError
+from search.processes import ProcessId
 from search.record import TrialOutcome, TrialRecord
 from search.runner import SerialRunner
 from search.samplers import grid, nsga2, random, tpe
@@ -159,6 +163,65 @@ def test_a_trial_interrupted_after_its_record_keeps_it(make_study: MakeStudy, pl
     recorded = {row["accuracy"] for row in rows if row["state"] == "scored"}
     assert {record.metrics["accuracy"] for record in first_heard.ended if record.outcome == "scored"} <= recorded
     assert len(recorded) == len(scored_trials(study)) == 5
+
+
+def test_a_candidate_at_which_sessions_end_gives_others_their_turn(make_study: MakeStudy, plan: StudyPlan) -> None:
+    class Broken(CheapEvaluator):
+        error: Exception = ZeroDivisionError("widths of nothing")
+
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
+            if candidate.spec.widths[0] == 4:
+                raise self.error
+            return super().__call__(candidate, folder, hooks, until_images)
+
+    study, evaluate = make_study(), Broken()
+    broken, full = evaluate.error, OSError(errno.ENOSPC, "no space left")
+    for error in (broken, full, broken, full, broken):  # a full disk is not the candidate's
+        evaluate.error = error
+        with pytest.raises(type(error)) as caught:
+            run_study(study, plan, SerialRunner(evaluate), SilentObserver())
+        assert caught.value is error
+    observer, scored = SilentObserver(), len(scored_trials(study))
+    assert scored < plan.trained
+    evaluate.error = AssertionError("it is not tried again")
+    run_study(study, replace(plan, trained=scored + 1), SerialRunner(evaluate), observer)
+    lost = observer.ended[0]
+    assert lost.outcome is TrialOutcome.LOST
+    assert lost.reason == "3 sessions ended with an error at it, the last: ZeroDivisionError: widths of nothing"
+    assert len(scored_trials(study)) == scored + 1
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
+def test_the_end_of_a_study_waits_for_what_a_killed_driver_left(
+    make_study: MakeStudy, plan: StudyPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.engine._POLL_SECONDS", 0.01)
+    study, beating = make_study(), [True]
+
+    class Watching(CheapEvaluator):
+        """The other driver dies while the last trial of this one is evaluated."""
+
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
+            beating[0] = len(scored_trials(study)) + 2 < plan.trained
+            return super().__call__(candidate, folder, hooks, until_images)
+
+    left = make_study(sampler=random(seed=9)).ask()
+    left.set_user_attr("driver", "other")
+    candidate = plan.draw(left)
+    left.set_user_attr("candidate_digest", candidate.digest)
+    other = DriverSign("other", ProcessId("elsewhere", "elsewhere", 1, math.inf), seen=time.time())
+    with Driver(study) as driver:
+        living = driver.living
+        monkeypatch.setattr(driver, "living", lambda: [*living(), *([other] if beating[0] else [])])
+        evaluate = Watching()
+        run_study(study, plan, SerialRunner(evaluate), SilentObserver(), driver)
+    assert len(scored_trials(study)) == plan.trained
+    assert candidate.digest == evaluate.calls[-1].digest
+    assert all(trial.state.is_finished() for trial in study.trials)
 
 
 def test_a_candidate_that_cannot_be_scored_ends_as_failed(make_study: MakeStudy, plan: StudyPlan) -> None:

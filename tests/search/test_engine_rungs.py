@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from gan.training import TrainingHooks
+from gan.training import TrainingHooks, TrainingRecipe
 from search.candidate import Candidate
 from search.endings import RESUMES, trial_outcome
 from search.engine import StudyPlan, run_study
@@ -106,6 +106,64 @@ def test_a_stopped_candidate_is_taken_up_once_others_turn_out_worse(
         assert passed_rungs(original).items() <= passed_rungs(trial).items()
     assert len(set(evaluate.calls)) == len(evaluate.calls), "a rung that was passed is not trained again"
     assert len({trial.user_attrs[RESUMES] for trial in resumed}) == len(resumed)
+
+
+def test_what_was_trained_beyond_a_rung_is_not_compared_there(make_study: MakeStudy, rung_plan: StudyPlan) -> None:
+    class Further(Climbing):
+        """One candidate has a checkpoint of the whole training, as if an earlier session had had no rungs."""
+
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
+            whole = candidate.spec.latent_dim == 1
+            return super().__call__(candidate, folder, hooks, None if whole else until_images)
+
+    study, observer = make_study(), SilentObserver()
+    study.enqueue_trial({"family": "subpixel", "latent_dim": 1})
+    run_study(study, replace(rung_plan, recipe=TrainingRecipe(batch_size=2)), SerialRunner(Further()), observer)
+    assert 0 not in {number for number, _, _ in observer.compared}
+    assert passed_rungs(study.trials[0]) == {}
+    assert trial_outcome(study.trials[0]) is TrialOutcome.SCORED
+    assert all(score.number != 0 for images in RUNGS for score in scores_at(study, images))
+
+
+def test_a_training_that_ends_below_a_rung_is_scored_and_not_compared(
+    make_study: MakeStudy, rung_plan: StudyPlan
+) -> None:
+    class Short(Climbing):
+        """Ends every training after 90 images."""
+
+        def __call__(
+            self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
+        ) -> TrialRecord:
+            return super().__call__(candidate, folder, hooks, min(until_images or 90, 90))
+
+    study, observer = make_study(), SilentObserver()
+    few = replace(rung_plan, rungs=(10, 1000), trained=4, halving=Halving(reduction=3, rungs=2, peers=9))
+    run_study(study, few, SerialRunner(Short()), observer)
+    assert {trial_outcome(trial) for trial in trained_trials(study)} == {TrialOutcome.SCORED}
+    assert {images for _, images, _ in observer.compared} == {10}
+
+
+def test_a_stopped_candidate_that_two_drivers_queue_is_taken_up_once(
+    make_study: MakeStudy, rung_plan: StudyPlan
+) -> None:
+    study, evaluate, observer = make_study(), Climbing(), SilentObserver()
+    run_study(study, rung_plan, SerialRunner(evaluate), observer)
+    stopped = next(trial for trial in study.trials if trial_outcome(trial) is TrialOutcome.STOPPED)
+    for _ in range(2):
+        study.enqueue_trial(stopped.params, user_attrs={RESUMES: stopped.number})
+    calls = len(evaluate.calls)
+    run_study(study, replace(rung_plan, trained=18, rungs=()), SerialRunner(evaluate), observer)
+    first, second = [trial for trial in study.trials if trial.user_attrs.get(RESUMES) == stopped.number]
+    assert trial_outcome(first) is TrialOutcome.SCORED
+    assert second.user_attrs["repeats"] == first.number
+    assert evaluate.calls[calls:].count((first.user_attrs["candidate_digest"], None)) == 1
+    assert second.number not in {trial.number for trial in scored_trials(study)}
+    study.enqueue_trial(stopped.params)  # drawn once more, it ends as it ended last
+    run_study(study, replace(rung_plan, trained=19, rungs=()), SerialRunner(evaluate), observer)
+    drawn = [trial for trial in study.trials if trial.params == stopped.params][-1]
+    assert (drawn.user_attrs["repeats"], trial_outcome(drawn)) == (first.number, TrialOutcome.SCORED)
 
 
 def test_a_study_interrupted_between_rungs_goes_on_from_there(make_study: MakeStudy, rung_plan: StudyPlan) -> None:

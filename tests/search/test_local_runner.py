@@ -19,7 +19,7 @@ from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
 from search.engines import LocalEngine, workers_for
-from search.errors import ConfigError, WorkerError
+from search.errors import ConfigError, SegmentError, WorkerError
 from search.local_runner import LocalRunner
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Segment, SerialRunner
@@ -131,12 +131,14 @@ def test_a_segment_whose_workers_always_die_is_lost(tiny_candidate: Candidate, t
 def test_errors_come_back_as_they_were(tiny_candidate: Candidate, tmp_path: Path) -> None:
     with opened(Marking("refuse")) as runner:
         runner.submit(Segment(0, tiny_candidate, tmp_path / "a"), TrainingHooks())
-        with pytest.raises(SpecError, match="widths must be positive; got 0"):
+        with pytest.raises(SegmentError, match="widths must be positive; got 0") as caught:
             results(runner, 1)
+    assert (caught.value.number, type(caught.value.error)) == (0, SpecError)
     with opened(Marking("break")) as runner:
         runner.submit(Segment(0, tiny_candidate, tmp_path / "b"), TrainingHooks())
-        with pytest.raises(WorkerError, match="Unsendable: broken"):
+        with pytest.raises(SegmentError, match="Unsendable: broken") as caught:
             results(runner, 1)
+    assert isinstance(caught.value.error, WorkerError)
 
 
 def test_closing_ends_every_process(tiny_candidate: Candidate, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gan.errors import SpecError
 from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
-from search.errors import ConfigError, LostWorkerError, WorkerError
+from search.errors import ConfigError, LostWorkerError, SegmentError, WorkerError
 from search.ray_engine import RayEngine
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Runner, Segment, SerialRunner
@@ -222,19 +222,22 @@ def test_a_missing_working_folder_is_said(
     with opened(Doing()) as runner:
         (tmp_path / "gone").rmdir()
         runner.submit(Segment(0, tiny_candidate, Path("here")), TrainingHooks())
-        with pytest.raises(ConfigError, match="working folder must be on every node; there is no .*gone"):
+        with pytest.raises(SegmentError, match="working folder must be on every node; there is no .*gone") as caught:
             results(runner, 1)
+    assert isinstance(caught.value.error, ConfigError)
 
 
 def test_errors_come_back_as_they_were(nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path) -> None:
     with opened(Doing("refuse")) as runner:
         runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks())
-        with pytest.raises(SpecError, match="^widths must be positive; got 0$"):
+        with pytest.raises(SegmentError) as caught:
             results(runner, 1)
+    assert (type(caught.value.error), str(caught.value.error)) == (SpecError, "widths must be positive; got 0")
     with opened(Doing("break")) as runner:
         runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks())
-        with pytest.raises(WorkerError, match="Unsendable: broken"):
+        with pytest.raises(SegmentError, match="Unsendable: broken") as caught:
             results(runner, 1)
+    assert isinstance(caught.value.error, WorkerError)
 
 
 def test_a_segment_whose_workers_always_die_is_lost(nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path) -> None:
