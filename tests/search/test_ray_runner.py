@@ -341,6 +341,14 @@ def test_a_job_whose_workers_always_die_is_given_up(nodes: Cluster, monkeypatch:
     assert said == ["its worker died; trying again"] * 2
 
 
+def test_a_job_that_fits_no_node_any_more_says_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, polls = list[str](), iter([[], [], [], ["task"]])
+    monkeypatch.setattr(Vanishing, "result", lambda self, task: 7, raising=False)
+    monkeypatch.setattr(Vanishing, "ended", lambda self, tasks, seconds: next(polls), raising=False)
+    assert run_job(Vanishing(1, 0), os.getpid, needs=NEEDS, attempts=3, say=said.append) == 7
+    assert said == ["no node is left that this fits on; waiting for one to join"]
+
+
 def test_room_follows_the_nodes(
     nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
