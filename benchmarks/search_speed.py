@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
@@ -29,13 +28,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import torch
 from hydra import initialize_config_dir
 from hydra.utils import instantiate
 from optuna.trial import Trial
 from silent_observer import Silent
+from speed_figures import Curve, read_curve, speedup
 
 from gan.data import ImageDataset
 from gan.errors import SpecError
@@ -44,7 +43,6 @@ from search.candidate import Candidate
 from search.constraints import CircuitLimits, constraint_values
 from search.engine import StudyPlan, run_study
 from search.files import write_text
-from search.front_measures import Points, running_hypervolume, seconds_to_reach
 from search.objective import Evaluator
 from search.objectives import minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
@@ -70,10 +68,6 @@ OVERRIDES = (
     "halving=fronts",
 )
 UNLIMITED = CircuitLimits(einsum_operations=None)
-
-
-_ANY_FRONT = 1e-12
-"""A hypervolume that one feasible candidate has."""
 
 
 @dataclass(frozen=True)
@@ -225,110 +219,6 @@ def run_one(method: str, seed: int, seconds: float, folder: Path, overrides: Seq
         "overrides": [*OVERRIDES, *overrides],
     }
     write_text(folder / f"{method}-{seed}.json", json.dumps(facts | {"ended": ended}, indent=1))
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One run: seconds [N] and running hypervolume [N] of the candidates that count, within the time."""
-
-    method: str
-    seed: int
-    limit_seconds: float
-    seconds: Points
-    volumes: Points
-    draws: int
-    feasible: int
-    images: float
-
-    @property
-    def volume(self) -> float:
-        """At the end."""
-        return float(self.volumes[-1]) if len(self.volumes) else 0.0
-
-    def seconds_to(self, volume: float) -> float:
-        """Until the hypervolume was ``volume``; inf for never."""
-        found = seconds_to_reach(self.volumes, self.seconds, volume)
-        assert found is not None
-        return found
-
-
-def read_curve(path: Path) -> Curve:
-    """Read what a run left."""
-    run = json.loads(path.read_text(encoding="utf-8"))
-    within = [one for one in run["ended"] if one["seconds"] <= run["seconds"]]
-    scored = [one for one in within if one["values"] is not None]
-    points = np.array([one["values"] for one in scored], dtype=np.float64).reshape(len(scored), len(run["references"]))
-    return Curve(
-        run["method"],
-        run["seed"],
-        run["seconds"],
-        np.array([one["seconds"] for one in scored]),
-        running_hypervolume(points, np.array(run["references"])),
-        len(within),
-        sum(one["feasible"] for one in within),
-        sum(one["trained_images"] for one in within),
-    )
-
-
-@dataclass(frozen=True)
-class MeanCurve:
-    """Mean hypervolume of several runs: seconds [N], ascending, and the mean over the runs at each, volumes [N]."""
-
-    seconds: Points
-    volumes: Points
-
-    @classmethod
-    def of(cls, runs: Sequence[Curve]) -> MeanCurve:
-        """Average step functions; a run without a front adds 0."""
-        seconds = np.unique(np.concatenate([run.seconds for run in runs]))
-        at = [np.concatenate([[0.0], run.volumes])[np.searchsorted(run.seconds, seconds, side="right")] for run in runs]
-        return cls(seconds, np.mean(at, axis=0))
-
-    def seconds_to(self, volume: float) -> float:
-        """Until the mean was ``volume``; inf for never."""
-        found = seconds_to_reach(self.volumes, self.seconds, volume)
-        assert found is not None
-        return found
-
-
-def speedup(fast: Sequence[Curve], slow: Sequence[Curve]) -> dict[str, Any]:
-    """Return how many times sooner the mean of the ``fast`` is what the mean of the ``slow`` ends with.
-
-    ``ratio`` is None where the slow have no front at all, 0 where the fast never get there. ``pairs`` has the same of
-    each run with each, and their geometric mean: runs of few candidates, so the moment of one lucky draw decides.
-    """
-    one, other = MeanCurve.of(slow), MeanCurve.of(fast)
-    volume = float(one.volumes[-1]) if len(one.volumes) else 0.0
-    needed, found = one.seconds_to(volume), other.seconds_to(volume)
-    return {
-        "ratio": needed / found if volume > 0 else None,
-        "hypervolume": volume,
-        "slow_seconds": needed,
-        "fast_seconds": found if math.isfinite(found) else None,
-        "pairs": pair_ratios(fast, slow),
-    }
-
-
-def pair_ratios(fast: Sequence[Curve], slow: Sequence[Curve]) -> dict[str, Any]:
-    """Return how many times sooner each of the ``fast`` has what each of the ``slow`` ends with.
-
-    A fast run that never gets there counts with all its seconds, which overstates its speed. A slow one that found
-    nothing counts with all its seconds against the fast one's first front, which understates the fast one's lead; where
-    both found nothing, there is nothing to compare. How many of each there were is told.
-    """
-    ratios, missed = list[float](), 0
-    for one in slow:
-        needed = one.seconds_to(one.volume) if one.volume > 0 else one.limit_seconds
-        for other in fast:
-            if one.volume == other.volume == 0:
-                continue
-            found = other.seconds_to(one.volume or _ANY_FRONT)
-            missed += math.isinf(found)
-            ratios.append(needed / min(found, other.limit_seconds))
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    least, greatest = min(ratios, default=None), max(ratios, default=None)
-    frontless = sum(one.volume == 0 for one in slow)
-    return {"geometric_mean": mean, "least": least, "greatest": greatest, "missed": missed, "frontless": frontless}
 
 
 def table(curves: Sequence[Curve], out: Path) -> None:

@@ -68,7 +68,7 @@ def read_figures(study: optuna.Study) -> StudyFigures:
         objectives=tuple(objective_labels(study)),
         states=count_states(study),
         trial_seconds=(float(spent[-1]) if len(spent) else 0.0) if timed else None,
-        train_images=_train_images(study, trials),
+        train_images=_train_images(trials, metrics),
         values=values.reshape(len(scored), len(study.directions)),
         seconds=spent[scored] if timed else None,
         references=None if references is None else tuple(references),
@@ -77,15 +77,11 @@ def read_figures(study: optuna.Study) -> StudyFigures:
     )
 
 
-def _train_images(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float:
+def _train_images(trials: Sequence[FrozenTrial], metrics: Sequence[dict[str, float]]) -> float:
     """Add up real images shown; a trial that took up a stopped one began with what that one was shown."""
-    records = {trial.number: stored_record(trial) for trial in study.get_trials(deepcopy=False)}
-
-    def shown(number: int | None) -> float:
-        record = None if number is None else records[number]
-        return 0.0 if record is None else float(record["metrics"].get("train_images", 0.0))
-
-    return sum(max(shown(trial.number) - shown(trial.user_attrs.get(RESUMES)), 0.0) for trial in trials)
+    shown = {trial.number: each.get("train_images", 0.0) for trial, each in zip(trials, metrics, strict=True)}
+    before = {trial.number: shown.get(trial.user_attrs.get(RESUMES, -1), 0.0) for trial in trials}
+    return float(sum(max(images - before[number], 0.0) for number, images in shown.items()))
 
 
 def _ended(trial: FrozenTrial) -> float:
