@@ -26,6 +26,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     return text_table(heads, [[str(value) for value in row] for row in rows])[:-1]
 
 
+def times(ratio: float | None) -> str:
+    """Return a ratio in a cell; there is none where neither side ever had a front."""
+    return "no front" if ratio is None else f"{ratio:.1f}x"
+
+
 def counts(values: Sequence[int]) -> str:
     """Return numbers in one cell."""
     return ", ".join(map(str, values))
@@ -48,12 +53,12 @@ def speed_section(found: Found) -> list[str]:
         (
             fast,
             slow,
-            "no front" if one["ratio"] is None else f"{one['ratio']:.1f}x",
+            times(one["ratio"]),
             f"{one['hypervolume']:.3f}",
-            f"{one['slow_seconds']:.0f} s",
+            "never" if one["ratio"] is None else f"{one['slow_seconds']:.0f} s",
             "never" if one["fast_seconds"] is None else f"{one['fast_seconds']:.0f} s",
-            f"{one['pairs']['geometric_mean']:.1f}x",
-            f"{one['pairs']['least']:.1f}x to {one['pairs']['greatest']:.1f}x",
+            times(one["pairs"]["geometric_mean"]),
+            f"{times(one['pairs']['least'])} to {times(one['pairs']['greatest'])}",
             one["pairs"]["missed"],
             one["pairs"]["frontless"],
         )

@@ -13,7 +13,7 @@ from typing import Any
 TAG_PREFIX = "mlflow.sharedViewState."
 
 _TRIALS = (
-    "tags.outcome", "tags.family", "params.spec.widths", "metrics.accuracy", "metrics.rows",
+    "tags.study", "tags.outcome", "tags.family", "params.spec.widths", "metrics.accuracy", "metrics.rows",
     "metrics.headline.accuracy", "metrics.headline.judge_accuracy", "metrics.headline.inception_score",
     "metrics.headline.diversity", "metrics.planned_rows", "tags.proof.wiring",
 )  # fmt: skip
@@ -23,6 +23,7 @@ _STUDIES = (
     "tags.proved", "tags.search_space", "tags.training", "tags.tier",
 )  # fmt: skip
 _CHARACTER_PIXELS, _LEAST_PIXELS, _MARGIN_PIXELS = 7, 80, 45
+_VALUE_PIXELS = {"tags.study": 150}  # wider than the heading
 
 
 def saved_views(pictures: str, *, now_milliseconds: int) -> dict[str, str]:
@@ -63,8 +64,10 @@ def _column(name: str) -> str:
 
 
 def _width(column: str) -> int:
-    """Pixels in which a heading is not cut."""
-    return max(_LEAST_PIXELS, _CHARACTER_PIXELS * len(column.partition(".")[2]) + _MARGIN_PIXELS)
+    """Pixels in which a heading is not cut, nor most values."""
+    return max(
+        _VALUE_PIXELS.get(column, _LEAST_PIXELS), _CHARACTER_PIXELS * len(column.partition(".")[2]) + _MARGIN_PIXELS
+    )
 
 
 def _charts(pictures: str) -> dict[str, Any]:
