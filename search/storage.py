@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import RDBStorage, _CachedStorage
+from optuna.storages import RDBStorage
 from sqlalchemy import URL, Connection, event, exc, make_url
 
+from search.caching_storage import CachingStorage
 from search.claims import locked
 from search.errors import ConfigError
 from search.passing import lost_a_race
@@ -67,7 +68,7 @@ def build_storage(
         clock=clock,
     )
     caller = PatientCaller(what, patience=patience, is_passing=storage_error_passes, say=say, sleep=sleep, clock=clock)
-    return PatientStorage(_CachedStorage(backend), caller)
+    return PatientStorage(CachingStorage(backend), caller)
 
 
 def _address(url: str) -> URL:

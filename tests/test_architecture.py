@@ -68,6 +68,7 @@ SOLE_IMPORTERS = {
         "search.trial_rows",
         "search.drivers",
         "search.filing",
+        "search.caching_storage",
         "search.patient_storage",
         "search.storage",
         "search.front",
