@@ -143,7 +143,7 @@ def pages(server: Server, chosen: Sequence[int]) -> list[Page]:
             f"{server.url}/#/compare-runs?runs={compared[0]}&experiments={compared[1]}&{WORKFLOW}",
             ("accuracy", "Parameters"),
             clicks=[f"(//button[@role='switch'])[{place}]" for place in (1, 2, 3)],  # Show diff only
-            shown="//*[normalize-space(text())='Metrics']",
+            shown="//*[normalize-space(text())='Parameters']",
         ),
     ]
 

@@ -1,7 +1,7 @@
 """A cache in front of Optuna's database that does not read again what only this process changes.
 
 Optuna keeps ended trials, and reads every other one anew at each look. The engine looks ten times for each trial, so
-with 200 trials in work the driver did little else (0.1 s a look). Here a trial that this process runs is read again
+the seconds that a driver spends on one grew with the number in work. Here a trial that this process runs is read again
 only after this process wrote to it. Others write to it in one case, when they take its driver for dead; so it is also
 read again after a while, and a trial of another driver always.
 """
@@ -43,8 +43,15 @@ class CachingStorage(_CachedStorage):
         self._ours: dict[int, float] = {}  # when a trial that we run was read; -inf after a write
         self._greatest: dict[int, int] = {}  # id up to which all of a study's trials were read
 
+    def delete_study(self, study_id: int) -> None:
+        """See Optuna's, as for every method below; a database may give the ids of what is gone to something else."""
+        super().delete_study(study_id)
+        with self._lock:
+            self._greatest.pop(study_id, None)
+            self._ours.clear()
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """See Optuna's, as for every method below."""
+        """Make a trial, which is ours unless it is queued."""
         trial_id = super().create_new_trial(study_id, template_trial)
         if template_trial is None or template_trial.state is TrialState.RUNNING:
             self._written(trial_id, ours=True)
@@ -109,11 +116,11 @@ class CachingStorage(_CachedStorage):
             self._add_trials_to_cache(study_id, trials)
             for trial in trials:
                 identity = trial._trial_id
-                self._greatest[study_id] = max(self._greatest.get(study_id, -1), identity)
                 if trial.state.is_finished():
                     study.unfinished_trial_ids.discard(identity)
                     self._ours.pop(identity, None)
-                    continue
-                study.unfinished_trial_ids.add(identity)
-                if identity in self._ours:
-                    self._ours[identity] = now
+                else:
+                    study.unfinished_trial_ids.add(identity)
+                    if identity in self._ours:
+                        self._ours[identity] = now
+                self._greatest[study_id] = max(self._greatest.get(study_id, -1), identity)

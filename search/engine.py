@@ -153,7 +153,8 @@ class _Work:
             self._close_orphans()
             self._settle_twins()
             while self._runner.has_room() and self._wants_more():
-                self._start()
+                with contextlib.suppress(UpdateFinishedTrialError):  # as below
+                    self._start()
             if not self._open and not self._twins:
                 if self._driver is None or not self._driver.finds_orphans():
                     return
@@ -224,9 +225,10 @@ class _Work:
 
     def _take(self, trial: Trial, candidate: Candidate) -> None:
         """Train ``candidate``, unless an equal one has ended or is in work here or with another driver."""
+        other = open_twin(self._study, candidate, trial.number)  # first: the second look has what ends in between
         if (original := twin_of(self._study, candidate, trial.user_attrs.get(RESUMES))) is not None:
             self._repeat(trial, original.number)
-        elif (other := open_twin(self._study, candidate, trial.number)) is not None:
+        elif other is not None:
             self._twins.setdefault(other, []).append((trial, candidate))
         else:
             for earlier in earlier_trials(self._study, candidate, trial.number):
@@ -235,8 +237,7 @@ class _Work:
             passed = set(passed_rungs(trial_of(self._study, trial.number)))
             self._open[trial.number] = _Open(trial, candidate, hooks, passed)
             if reason := given_up(self._study, candidate, trial.number):
-                folder = self._folder(candidate)
-                spent = {"trial_seconds": 0.0}
+                spent, folder = {"trial_seconds": 0.0}, self._folder(candidate)
                 self._end(trial.number, TrialRecord(candidate, TrialOutcome.LOST, reason, spent, {}, folder))
             else:
                 self._submit(trial.number)
@@ -304,9 +305,10 @@ class _Work:
         for original in [number for number in self._twins if number not in self._open]:
             if not trial_of(self._study, original).state.is_finished():
                 continue
-            waiting = self._twins.pop(original)
-            for trial, candidate in waiting:
-                self._take(trial, candidate)
+            for trial, candidate in self._twins.pop(original):
+                with contextlib.suppress(UpdateFinishedTrialError):  # another driver took it over
+                    trial.set_user_attr(CANDIDATE, candidate.digest)
+                    self._take(trial, candidate)
 
     def _repeat(self, trial: Trial, original: int) -> None:
         """End ``trial`` as its twin ended, without evaluating it again."""

@@ -79,4 +79,5 @@ def _charts(pictures: str) -> dict[str, Any]:
     return {
         "compareRunCharts": [{**grid, "imageKeys": [pictures], "step": 0, "showRunParams": False}],
         "compareRunSections": [{**place, "columns": 1, "cardHeight": 420}],
+        "isAccordionReordered": True,  # else sections are in the order of their names, the rungs first
     }

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -44,8 +44,11 @@ class Process:
         self.backend.fetched = []
         self.storage = CachingStorage(self.backend, known_seconds=KNOWN_SECONDS, clock=self.clock)
         if not self.storage.get_all_studies():
-            self.storage.create_new_study([StudyDirection.MINIMIZE], "one")
+            self.make_study()
         self.study = self.storage.get_all_studies()[0]._study_id
+
+    def make_study(self) -> int:
+        return self.storage.create_new_study([StudyDirection.MINIMIZE])
 
     def look(self) -> list[FrozenTrial]:
         return self.storage.get_all_trials(self.study, deepcopy=False)
@@ -130,8 +133,57 @@ def test_one_that_another_process_ended_is_seen_after_a_while_or_at_a_write(proc
     with pytest.raises(UpdateFinishedTrialError):
         process.storage.set_trial_user_attr(second, "late", 1)
     assert [trial.state for trial in process.look()] == [TrialState.RUNNING, TrialState.FAIL]
+    for process.clock.seconds in (5.0, 10.0):  # a look does not make what was not read younger
+        assert process.look()[0].state is TrialState.RUNNING
     process.clock.seconds = KNOWN_SECONDS
-    assert [trial.state for trial in process.look()] == [TrialState.FAIL, TrialState.FAIL]
+    assert process.look()[0].state is TrialState.FAIL
+
+
+def test_a_single_trial_is_never_given_from_memory_while_it_is_in_work(process: Process, other: Process) -> None:
+    trial = process.begin()
+    process.look()
+    other.storage.set_trial_state_values(trial, TrialState.FAIL)
+    assert process.storage.get_trial(trial).state is TrialState.FAIL
+
+
+WRITES: dict[str, tuple[Any, ...]] = {
+    "set_trial_param": ("width", 3, IntDistribution(1, 9)),
+    "set_trial_state_values": (TrialState.COMPLETE, [1.0]),
+    "set_trial_intermediate_value": (1, 0.5),
+    "set_trial_user_attr": ("a", 1),
+    "set_trial_system_attr": ("a", 1),
+}
+
+
+@pytest.mark.parametrize("method", [name for name in dir(BaseStorage) if name.startswith("set_trial")])
+def test_a_write_whose_answer_was_lost_is_looked_up(process: Process, other: Process, method: str) -> None:
+    trial = process.begin()
+    process.look()
+    other.storage.get_all_trials(other.study)
+    other.storage.set_trial_state_values(trial, TrialState.FAIL)
+    with pytest.raises(UpdateFinishedTrialError):
+        getattr(process.storage, method)(trial, *WRITES[method])
+    assert process.look()[0].state is TrialState.FAIL
+
+
+def test_studies_of_one_database_are_kept_apart(process: Process) -> None:
+    first, second = process.study, process.make_study()
+    for study in (first, second, first):
+        process.storage.create_new_trial(study)
+        process.storage.get_all_trials(study)
+    assert [len(process.storage.get_all_trials(study)) for study in (first, second)] == [2, 1]
+
+
+def test_a_study_that_takes_the_place_of_a_deleted_one_is_read_whole(process: Process, other: Process) -> None:
+    for _ in range(2):
+        process.begin()
+    process.look()
+    process.storage.delete_study(process.study)
+    assert process.make_study() == process.study  # SQLite gives ids of what is gone again
+    process.look()
+    other.begin()
+    process.begin()
+    assert [trial.number for trial in process.look()] == [0, 1]
 
 
 def test_a_queued_trial_is_ours_once_we_took_it(process: Process, other: Process) -> None:

@@ -20,7 +20,7 @@ from search.engine import StudyPlan, run_study
 from search.errors import StudyError
 from search.processes import ProcessId
 from search.record import TrialOutcome, TrialRecord
-from search.runner import SerialRunner
+from search.runner import Ended, SerialRunner
 from search.samplers import grid, nsga2, random, tpe
 from search.space import build_search_space
 from search.study import add_late_findings, ended_trials, front_trials, hypervolume_history, scored_trials
@@ -224,6 +224,49 @@ def test_the_end_of_a_study_waits_for_what_a_killed_driver_left(
     assert all(trial.state.is_finished() for trial in study.trials)
 
 
+class Overtaken(StudyPlan):
+    """Another driver ends trial 1 while it is drawn."""
+
+    def draw(self, trial: optuna.Trial) -> Candidate:
+        candidate = super().draw(trial)
+        if trial.number == 1:
+            trial.study.tell(trial.number, state=TrialState.FAIL)
+        return candidate
+
+
+def test_a_trial_that_another_driver_ended_while_it_was_drawn_is_left_to_it(
+    make_study: MakeStudy, plan: StudyPlan
+) -> None:
+    study, evaluate, observer = make_study(), CheapEvaluator(), SilentObserver()
+    run_study(study, Overtaken(**vars(plan)), SerialRunner(evaluate), observer)
+    assert len(scored_trials(study)) == len(evaluate.calls) == plan.trained
+    assert [trial.number for trial in study.trials if trial.state is TrialState.FAIL] == [1]
+
+
+def test_a_twin_that_another_driver_ended_meanwhile_is_left_to_it(make_study: MakeStudy, plan: StudyPlan) -> None:
+    single = build_search_space(
+        families={"subpixel": {"stages": 1, "width_0": 4}}, shared={"latent_dim": 2, "conditioning": "one_hot"}
+    )
+    study = make_study()
+
+    class Roomy(SerialRunner):
+        """Has room at all times; while it first waits, another driver ends the twin."""
+
+        def has_room(self) -> bool:
+            return True
+
+        def wait(self) -> list[Ended]:
+            if study.trials[1].state is TrialState.RUNNING:
+                study.tell(1, state=TrialState.FAIL)
+            return super().wait()
+
+    evaluate = CheapEvaluator()
+    run_study(study, replace(plan, space=single, trained=2, candidates=4), Roomy(evaluate), SilentObserver())
+    assert len(evaluate.calls) == len(scored_trials(study)) == 1
+    assert study.trials[1].state is TrialState.FAIL
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
 def test_a_candidate_that_cannot_be_scored_ends_as_failed(make_study: MakeStudy, plan: StudyPlan) -> None:
     class Unscorable(CheapEvaluator):
         def __call__(
@@ -269,7 +312,7 @@ from pathlib import Path
 import optuna
 from tests.search.conftest import CheapEvaluator, OBJECTIVES, SilentObserver
 from search.engine import StudyPlan, run_study
-from search.runner import SerialRunner
+from search.runner import Ended, SerialRunner
 from search.space import build_search_space
 from search.study import open_study
 from gan.training import TrainingBudget, TrainingRecipe
