@@ -35,3 +35,7 @@ class SegmentError(SearchError, RuntimeError):
 
 class LostWorkerError(WorkerError):
     """A worker died, or the machine that it ran on; what it did may be tried again."""
+
+
+class StarvedWorkerError(LostWorkerError):
+    """A worker was killed because its machine had no memory left."""

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.errors import ConfigError, LostWorkerError, WorkerError
+from search.errors import ConfigError, LostWorkerError, StarvedWorkerError, WorkerError
 from search.mailbox import Mailbox
 from search.worker import Failed, failure
 
@@ -48,6 +48,12 @@ class Needs:
     def threads(self) -> int:
         """As many as there are whole cores."""
         return max(1, int(self.cpus))
+
+    def at_most_on(self, nodes: Sequence[dict[str, float]]) -> Needs:
+        """Return them with at most the memory of the largest of those ``nodes`` that have the rest, if there is one."""
+        rest = replace(self, memory_bytes=0)
+        most = max((int(node.get("memory", 0.0)) for node in nodes if rest.times_in(node)), default=self.memory_bytes)
+        return replace(self, memory_bytes=min(self.memory_bytes, most))
 
     def times_in(self, node: dict[str, float]) -> int:
         """Return how many such tasks ``node`` holds at a time, from its resources as Ray names them."""
@@ -100,7 +106,8 @@ class RayCluster:
         """Return what the function of ``task`` returned, or raise what it raised.
 
         Raises:
-            LostWorkerError: the worker or its node died; the message says "its worker" did what.
+            LostWorkerError: the worker or its node died; the message says "its worker" did what. StarvedWorkerError: it
+                was killed for want of memory.
             WorkerError: Ray could not run the task.
         """
         try:
@@ -108,7 +115,8 @@ class RayCluster:
         except exceptions.RayError as error:
             for kind, cause in _LOSSES:
                 if isinstance(error, kind):
-                    raise LostWorkerError(f"its worker {cause}") from error
+                    starved = isinstance(error, exceptions.OutOfMemoryError)
+                    raise (StarvedWorkerError if starved else LostWorkerError)(f"its worker {cause}") from error
             raise WorkerError(f"Ray could not run a task: {error}") from error
         if failed is not None:
             raise failed.as_raised()

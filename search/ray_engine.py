@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import torch
 
+from gan.training.footprint import training_bytes
+from search.candidate import Candidate
 from search.engines import usable_cores
 from search.errors import ConfigError
+from search.memory import MemoryForecast
 from search.objective import CandidateEvaluator
 from search.runner import Runner
 
@@ -37,7 +40,8 @@ class RayEngine:
             on this machine, which listens on loopback only and ends with the search.
         cpus: cores of each trial; it trains with as many threads. A whole number, or less than 1.
         gpus: of each trial; a whole number, or a share of one.
-        memory_bytes: of each trial, circuits that it compiles included.
+        memory_bytes: of each trial, circuits that it compiles included, until the first has ended; then what that took
+            and the network's size predict it.
         attempts: deaths of a worker, or losses of its node, after which its trial is given up.
         proof_cpus: cores, and threads, of a proof; None for all cores of a node, so that nothing else runs there.
         object_store_bytes: shared memory for data and classifiers on a cluster that is started here.
@@ -95,7 +99,10 @@ class RayEngine:
                 raise ConfigError(f"{_no_room(cluster, needs)}; lower engine.memory_bytes, cpus or gpus, or add a node")
             together = min(slots, most)
             say(f"Ray nodes: {len(cluster.nodes())}; trials at a time: {together}; threads of each: {needs.threads}")
-            return RayRunner(evaluate, cluster, needs=needs, most=most, attempts=self.attempts, say=say)
+            forecast = MemoryForecast(self.memory_bytes, _footprint)
+            return RayRunner(
+                evaluate, cluster, needs=needs, most=most, attempts=self.attempts, forecast=forecast, say=say
+            )
         except BaseException:
             cluster.close()
             raise
@@ -141,6 +148,10 @@ class RayEngine:
         if self.address is not None:
             return join_cluster(self.address)
         return start_cluster(cpus=usable_cores(), object_store_bytes=self.object_store_bytes, dashboard=self.dashboard)
+
+
+def _footprint(candidate: Candidate) -> int:
+    return training_bytes(candidate.spec, candidate.recipe)
 
 
 def _no_room(cluster: RayCluster, needs: Needs) -> str:

@@ -6,15 +6,16 @@ import itertools
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from gan.training import TrainingHooks
-from search.errors import LostWorkerError, SegmentError
+from search.errors import LostWorkerError, SegmentError, StarvedWorkerError
 from search.local_runner import lost
 from search.mailbox import Courier
+from search.memory import MemoryForecast, PeakMeter
 from search.objective import CandidateEvaluator
 from search.ray_cluster import Delivery, Needs, RayCluster, Reference
 from search.record import TrialRecord
@@ -23,6 +24,7 @@ from search.worker import pass_on, telling_hooks
 
 _WAIT_SECONDS = 1.0
 _HEARING_SECONDS = 0.5
+_WHOLE_NODE = 2**62
 
 
 @dataclass
@@ -31,6 +33,7 @@ class _Job:
     hooks: TrainingHooks
     sender: int
     deaths: int = 0
+    starved: bool = False
 
 
 class RayRunner:
@@ -44,6 +47,8 @@ class RayRunner:
         evaluate: must be picklable.
         cluster: is closed with the runner.
         needs: of each segment; it trains with as many threads as it has cores.
+        forecast: predicts the memory of each, in place of that of ``needs``; no more is asked for than the largest node
+            has, and of that all after a worker was killed for want of memory.
         most: segments at a time.
         attempts: deaths of a worker after which its segment is given up.
         say: hears of deaths, and of a cluster without room.
@@ -57,8 +62,10 @@ class RayRunner:
         needs: Needs,
         most: int,
         attempts: int = 3,
+        forecast: MemoryForecast | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
+        self._forecast = forecast
         self._cluster, self._needs, self._most, self._attempts, self._say = cluster, needs, most, attempts, say
         self._evaluate = cluster.share(evaluate)
         self._jobs: dict[Reference, _Job] = {}
@@ -92,16 +99,25 @@ class RayRunner:
     def _room(self) -> int:
         """Return how many segments the nodes hold, known for a second: nodes join and leave."""
         if time.monotonic() - self._slots_known >= _WAIT_SECONDS:
-            before, self._slots, self._slots_known = self._slots, self._cluster.slots(self._needs), time.monotonic()
+            needs = self._asked(None if self._forecast is None else self._forecast.of_any())
+            before, self._slots, self._slots_known = self._slots, self._cluster.slots(needs), time.monotonic()
             if before > 0 and self._slots == 0:
                 self._say("no node is left that a trial fits on; waiting for one to join")
         return self._slots
 
+    def _asked(self, memory_bytes: int | None) -> Needs:
+        """Return what a segment of that much memory takes, where None is what was configured."""
+        if memory_bytes is None:
+            return self._needs
+        return replace(self._needs, memory_bytes=memory_bytes).at_most_on(self._cluster.nodes())
+
     def _send(self, job: _Job) -> None:
         delivery = self._cluster.delivery(job.sender)
         name = f"trial {job.segment.number}"
+        forecast = None if self._forecast is None else self._forecast.of(job.segment.candidate)
+        needs = self._asked(_WHOLE_NODE if job.starved else forecast)
         task = self._cluster.submit(
-            evaluate_in_task, self._evaluate, job.segment, self._needs.threads, delivery, needs=self._needs, name=name
+            evaluate_in_task, self._evaluate, job.segment, needs.threads, delivery, needs=needs, name=name
         )
         self._jobs[task] = job
 
@@ -117,8 +133,12 @@ class RayRunner:
     def _ended(self, task: Reference) -> Ended | None:
         job = self._jobs.pop(task)
         try:
-            return Ended(job.segment, self._cluster.result(task))
+            record, peak_bytes = self._cluster.result(task)
+            if self._forecast is not None:
+                self._forecast.learn(job.segment.candidate, peak_bytes)
+            return Ended(job.segment, record)
         except LostWorkerError as error:
+            job.starved = job.starved or isinstance(error, StarvedWorkerError)
             job.deaths += 1
             if job.deaths == self._attempts:
                 return Ended(job.segment, lost(job.segment, f"{error}, {job.deaths} times"))
@@ -129,11 +149,18 @@ class RayRunner:
             raise SegmentError(job.segment.number, error) from error
 
 
-def evaluate_in_task(evaluate: CandidateEvaluator, segment: Segment, threads: int, delivery: Delivery) -> TrialRecord:
-    """Evaluate ``segment`` with ``threads`` threads of PyTorch; what training records goes to ``delivery``."""
+def evaluate_in_task(
+    evaluate: CandidateEvaluator, segment: Segment, threads: int, delivery: Delivery
+) -> tuple[TrialRecord, int]:
+    """Evaluate ``segment`` with ``threads`` threads of PyTorch; what training records goes to ``delivery``.
+
+    Returns:
+        the record, and the highest memory of this process and its children in bytes.
+    """
     torch.set_num_threads(threads)
-    with Courier(delivery) as courier:
-        return evaluated(evaluate, segment, telling_hooks(courier.send)).record
+    with PeakMeter() as meter, Courier(delivery) as courier:
+        record = evaluated(evaluate, segment, telling_hooks(courier.send)).record
+    return record, meter.bytes
 
 
 def run_job(

@@ -104,10 +104,10 @@ def build_state(
         if recipe.progressive is not None:
             generator = Growing(plain, spec, recipe.progressive.sizes)
     generator.to(device)
-    discriminator = build_discriminator(_discriminator_spec(spec, recipe, 1), seed=seed + 1).to(device)
+    discriminator = build_discriminator(discriminator_spec(spec, recipe, 1), seed=seed + 1).to(device)
     half = None
     if recipe.dual_discriminator:
-        half = build_discriminator(_discriminator_spec(spec, recipe, 2), seed=seed + 5).to(device)
+        half = build_discriminator(discriminator_spec(spec, recipe, 2), seed=seed + 5).to(device)
     for module in (generator, discriminator, half, companion):
         if module is not None:
             module.to(device)
@@ -150,8 +150,8 @@ def _check_roundings(spec: GeneratorSpec, recipe: TrainingRecipe) -> None:
         )
 
 
-def _discriminator_spec(spec: GeneratorSpec, recipe: TrainingRecipe, smaller: int) -> DiscriminatorSpec:
-    """The discriminator of images ``smaller`` times smaller, one convolution less for half of the side."""
+def discriminator_spec(spec: GeneratorSpec, recipe: TrainingRecipe, smaller: int) -> DiscriminatorSpec:
+    """Return the discriminator of images ``smaller`` times smaller, one convolution less for half of the side."""
     return DiscriminatorSpec(
         kind=recipe.discriminator,
         widths=recipe.discriminator_widths[smaller - 1 :],

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from gan.errors import SpecError
 from gan.training import TrainingHooks, TrainingRecord
 from search.candidate import Candidate
 from search.engine import StudyPlan, run_study
-from search.errors import ConfigError, LostWorkerError, SegmentError, WorkerError
+from search.errors import ConfigError, LostWorkerError, SegmentError, StarvedWorkerError, WorkerError
+from search.memory import MemoryForecast
 from search.ray_engine import RayEngine
 from search.record import TrialOutcome, TrialRecord
 from search.runner import Ended, Runner, Segment, SerialRunner
@@ -366,6 +367,64 @@ def test_room_follows_the_nodes(
             runner._jobs.clear()
             assert runner.has_room()  # else a study with nothing in work would end
     assert found == [1, 3, 3, 2]
+
+
+class Foretold(Vanishing):
+    """Has two nodes; a task ends at once, as it is told."""
+
+    def __init__(self, *outcomes: int | Exception) -> None:
+        super().__init__()
+        self.outcomes, self.asked = list(outcomes), list[int]()
+
+    def nodes(self) -> list[dict[str, float]]:
+        return [{"CPU": 2.0, "memory": 1000.0}, {"CPU": 4.0, "memory": 3000.0}, {"CPU": 0.5, "memory": 9000.0}]
+
+    def slots(self, needs: Needs) -> int:
+        return RayCluster.slots(self, needs)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, needs: Needs, **options: Any) -> object:
+        self.asked.append(needs.memory_bytes)
+        return object()
+
+    def ended(self, tasks: Sequence[object], seconds: float) -> list[object]:
+        return list(tasks)
+
+    def result(self, task: object) -> Any:
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return "record", outcome
+
+
+def test_trials_take_the_memory_that_earlier_ones_foretell(
+    nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, footprints = [0.0], iter([100, 200, 5000])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    cluster = Foretold(500, 500, 500)
+    forecast = MemoryForecast(2000, lambda candidate: next(footprints))
+    runner = RayRunner(Doing(), cluster, needs=Needs(1, memory_bytes=2000), most=9, forecast=forecast)
+    room = []
+    for seed in range(3):
+        clock[0] += 10.0
+        room.append(runner._room())
+        runner.submit(Segment(seed, replace(tiny_candidate, seed=seed), tmp_path), TrainingHooks())
+        runner.wait()
+    assert cluster.asked == [2000, 1.25 * (400 + 200), 3000]  # no node has 1.25 * (400 + 5000)
+    assert room == [1, 5, 1 + 4]  # 625 bytes and a core, then 750
+
+
+def test_a_trial_that_was_killed_for_want_of_memory_is_given_a_node_of_its_own(
+    nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path
+) -> None:
+    cluster = Foretold(LostWorkerError("its worker died"), StarvedWorkerError("no memory"), 700)
+    runner = RayRunner(
+        Doing(), cluster, needs=NEEDS, most=9, forecast=MemoryForecast(500, lambda candidate: 0), say=lambda line: None
+    )
+    runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks())
+    while not runner.wait():
+        pass
+    assert cluster.asked == [500, 500, 3000]
 
 
 def test_results_come_before_much_progress(
