@@ -96,7 +96,7 @@ class Server:
                 self.experiment, self.parent = identity, found[0]["info"]["run_id"]
                 break
         else:
-            raise SystemExit(f"no study {study!r} at {url}; there are {[one['name'] for one in listed]}")
+            raise SystemExit(f"no study {study!r} at {url}, whose experiments are {[one['name'] for one in listed]}")
         uid = _tags(found[0])["study_uid"]
         condition = f"tags.study_uid = '{uid}' and tags.role = 'trial' and tags.outcome = 'scored'"
         self.trials = {int(_tags(run)["trial"]): run for run in self._runs(self.experiment, condition)}
@@ -248,6 +248,9 @@ def main() -> int:
     server = Server(given.url, given.study)
     listed = pages(server, given.trials or sorted(server.trials)[:3])
     listed += dashboard_pages(given.dashboard, given.study) if given.dashboard else []
+    names = [page.name for page in listed]
+    if unknown := set(given.pages or ()) - set(names):
+        parser.error(f"--pages must be of {names}; got {sorted(unknown)}")
     given.out.mkdir(parents=True, exist_ok=True)
     wrong = 0
     with browser(1400, 1100) as driver:

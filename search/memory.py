@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from zk.child import peak_rss_bytes
 
 _MARGIN = 1.25
 _LOOK_SECONDS = 0.5
+_REMEMBERED = 32
 _FROM_HERE = "5"  # proc(5): sets a process's highest resident memory back to the present one
 
 
@@ -62,7 +64,7 @@ class MemoryForecast:
     """Predicts a trial's memory from what earlier ones of the session took.
 
     What candidates differ in is the ``footprint`` of their training; the rest (libraries, data, classifiers, children
-    that lay out circuits) is the greatest that was seen yet.
+    that lay out circuits) is the greatest of the last 32.
 
     Args:
         first_bytes: for the trials that begin before one has ended.
@@ -71,11 +73,11 @@ class MemoryForecast:
 
     def __init__(self, first_bytes: int, footprint: Callable[[Candidate], int]) -> None:
         self._first_bytes, self._footprint = first_bytes, footprint
-        self._rest, self._footprints = -1, dict[str, int]()
+        self._rests, self._footprints = deque[int](maxlen=_REMEMBERED), dict[str, int]()
 
     def learn(self, candidate: Candidate, peak_bytes: int) -> None:
-        """Take in what a trial of ``candidate`` took."""
-        self._rest = max(self._rest, peak_bytes - self._own(candidate), 0)
+        """Take in what a trial of ``candidate`` took, which must have been trained."""
+        self._rests.append(max(0, peak_bytes - self._own(candidate)))
 
     def of(self, candidate: Candidate) -> int:
         """Return the bytes that a trial of ``candidate`` will need, with a margin of a quarter."""
@@ -91,4 +93,4 @@ class MemoryForecast:
         return self._footprints[candidate.digest]
 
     def _with(self, footprint: int) -> int:
-        return self._first_bytes if self._rest < 0 else int(_MARGIN * (self._rest + footprint))
+        return int(_MARGIN * (max(self._rests) + footprint)) if self._rests else self._first_bytes

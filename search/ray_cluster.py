@@ -50,9 +50,9 @@ class Needs:
         return max(1, int(self.cpus))
 
     def at_most_on(self, nodes: Sequence[dict[str, float]]) -> Needs:
-        """Return them with at most the memory of the largest of those ``nodes`` that have the rest, if there is one."""
+        """Return them with at most the memory of the largest of those ``nodes`` that have the rest; none for 0."""
         rest = replace(self, memory_bytes=0)
-        most = max((int(node.get("memory", 0.0)) for node in nodes if rest.times_in(node)), default=self.memory_bytes)
+        most = max((int(node.get("memory", 0.0)) for node in nodes if rest.times_in(node)), default=0)
         return replace(self, memory_bytes=min(self.memory_bytes, most))
 
     def times_in(self, node: dict[str, float]) -> int:

@@ -99,7 +99,7 @@ class RayEngine:
                 raise ConfigError(f"{_no_room(cluster, needs)}; lower engine.memory_bytes, cpus or gpus, or add a node")
             together = min(slots, most)
             say(f"Ray nodes: {len(cluster.nodes())}; trials at a time: {together}; threads of each: {needs.threads}")
-            forecast = MemoryForecast(self.memory_bytes, _footprint)
+            forecast = MemoryForecast(self.memory_bytes, _footprint if device.type == "cpu" else _none)
             return RayRunner(
                 evaluate, cluster, needs=needs, most=most, attempts=self.attempts, forecast=forecast, say=say
             )
@@ -151,7 +151,15 @@ class RayEngine:
 
 
 def _footprint(candidate: Candidate) -> int:
-    return training_bytes(candidate.spec, candidate.recipe)
+    try:
+        return training_bytes(candidate.spec, candidate.recipe)
+    except NotImplementedError:  # PyTorch has an operator without a form that computes shapes only
+        return 0
+
+
+def _none(candidate: Candidate) -> int:
+    """What training on a GPU takes of the node's own memory, beside what every trial does."""
+    return 0
 
 
 def _no_room(cluster: RayCluster, needs: Needs) -> str:

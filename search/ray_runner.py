@@ -25,6 +25,8 @@ from search.worker import pass_on, telling_hooks
 _WAIT_SECONDS = 1.0
 _HEARING_SECONDS = 0.5
 _WHOLE_NODE = 2**62
+TRAINED = "train_steps"
+"""A metric of records whose candidate was trained."""
 
 
 @dataclass
@@ -34,6 +36,7 @@ class _Job:
     sender: int
     deaths: int = 0
     starved: bool = False
+    needs: Needs = Needs(0)
 
 
 class RayRunner:
@@ -73,7 +76,12 @@ class RayRunner:
         self._slots, self._slots_known = 0, -_WAIT_SECONDS
 
     def has_room(self) -> bool:
-        """Say whether the nodes hold one more segment; the first is submitted even if it has to wait for a node."""
+        """Say whether the nodes hold one more segment; the first is submitted even if it has to wait for a node.
+
+        While one waits for a whole node, nothing else is submitted: Ray would put it on the node first, for ever.
+        """
+        if any(job.starved for job in self._jobs.values()):
+            return False
         return len(self._jobs) < min(self._most, max(1, self._room()))
 
     def submit(self, segment: Segment, hooks: TrainingHooks) -> None:
@@ -82,6 +90,7 @@ class RayRunner:
 
     def wait(self) -> list[Ended]:
         """Pass on what the tasks tell, for up to about a second; gives the segments that have ended."""
+        self._resend_stranded()
         ready = self._cluster.ended(list(self._jobs), _WAIT_SECONDS)
         self._hear()
         ended = [self._ended(task) for task in ready]
@@ -99,25 +108,38 @@ class RayRunner:
     def _room(self) -> int:
         """Return how many segments the nodes hold, known for a second: nodes join and leave."""
         if time.monotonic() - self._slots_known >= _WAIT_SECONDS:
-            needs = self._asked(None if self._forecast is None else self._forecast.of_any())
+            needs = self._needs if self._forecast is None else self._fitting(self._forecast.of_any())
             before, self._slots, self._slots_known = self._slots, self._cluster.slots(needs), time.monotonic()
             if before > 0 and self._slots == 0:
                 self._say("no node is left that a trial fits on; waiting for one to join")
         return self._slots
 
-    def _asked(self, memory_bytes: int | None) -> Needs:
-        """Return what a segment of that much memory takes, where None is what was configured."""
-        if memory_bytes is None:
-            return self._needs
-        return replace(self._needs, memory_bytes=memory_bytes).at_most_on(self._cluster.nodes())
+    def _fitting(self, memory_bytes: int) -> Needs:
+        """Return what a segment of that much memory takes, as far as a node has it; where none has, as configured."""
+        needs = replace(self._needs, memory_bytes=memory_bytes).at_most_on(self._cluster.nodes())
+        return needs if needs.memory_bytes > 0 else self._needs
+
+    def _resend_stranded(self) -> None:
+        """Ask for less where a node that was to take a segment has left; one that runs is on a node that is there."""
+        if self._forecast is None:
+            return
+        bare = replace(self._needs, memory_bytes=0)
+        nodes = [node for node in self._cluster.nodes() if bare.times_in(node)]
+        for task, job in list(self._jobs.items()):
+            if nodes and not any(job.needs.times_in(node) for node in nodes):
+                del self._jobs[task]
+                self._cluster.cancel([task])
+                self._send(job)
 
     def _send(self, job: _Job) -> None:
         delivery = self._cluster.delivery(job.sender)
         name = f"trial {job.segment.number}"
-        forecast = None if self._forecast is None else self._forecast.of(job.segment.candidate)
-        needs = self._asked(_WHOLE_NODE if job.starved else forecast)
+        if self._forecast is None:
+            job.needs = self._needs
+        else:
+            job.needs = self._fitting(_WHOLE_NODE if job.starved else self._forecast.of(job.segment.candidate))
         task = self._cluster.submit(
-            evaluate_in_task, self._evaluate, job.segment, needs.threads, delivery, needs=needs, name=name
+            evaluate_in_task, self._evaluate, job.segment, job.needs.threads, delivery, needs=job.needs, name=name
         )
         self._jobs[task] = job
 
@@ -134,7 +156,7 @@ class RayRunner:
         job = self._jobs.pop(task)
         try:
             record, peak_bytes = self._cluster.result(task)
-            if self._forecast is not None:
+            if self._forecast is not None and TRAINED in record.metrics:
                 self._forecast.learn(job.segment.candidate, peak_bytes)
             return Ended(job.segment, record)
         except LostWorkerError as error:

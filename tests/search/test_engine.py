@@ -312,7 +312,7 @@ from pathlib import Path
 import optuna
 from tests.search.conftest import CheapEvaluator, OBJECTIVES, SilentObserver
 from search.engine import StudyPlan, run_study
-from search.runner import Ended, SerialRunner
+from search.runner import SerialRunner
 from search.space import build_search_space
 from search.study import open_study
 from gan.training import TrainingBudget, TrainingRecipe

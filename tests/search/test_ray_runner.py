@@ -370,14 +370,19 @@ def test_room_follows_the_nodes(
 
 
 class Foretold(Vanishing):
-    """Has two nodes; a task ends at once, as it is told."""
+    """Has two nodes for trials; a task ends at once, as it is told: with an error, or with that peak."""
 
-    def __init__(self, *outcomes: int | Exception) -> None:
+    def __init__(self, candidate: Candidate, *outcomes: int | Exception) -> None:
         super().__init__()
-        self.outcomes, self.asked = list(outcomes), list[int]()
+        self.candidate = candidate
+        self.outcomes, self.asked, self.cancelled = list(outcomes), list[int](), list[object]()
+        self.there = [{"CPU": 2.0, "memory": 1000.0}, {"CPU": 4.0, "memory": 3000.0}, {"CPU": 0.5, "memory": 9000.0}]
 
     def nodes(self) -> list[dict[str, float]]:
-        return [{"CPU": 2.0, "memory": 1000.0}, {"CPU": 4.0, "memory": 3000.0}, {"CPU": 0.5, "memory": 9000.0}]
+        return self.there
+
+    def cancel(self, tasks: Sequence[object]) -> None:
+        self.cancelled += tasks
 
     def slots(self, needs: Needs) -> int:
         return RayCluster.slots(self, needs)
@@ -387,44 +392,69 @@ class Foretold(Vanishing):
         return object()
 
     def ended(self, tasks: Sequence[object], seconds: float) -> list[object]:
-        return list(tasks)
+        return list(tasks) if self.outcomes else []
 
     def result(self, task: object) -> Any:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
-        return "record", outcome
+        trained = {"train_steps": 1.0} if outcome > 400 else {}
+        return TrialRecord(self.candidate, TrialOutcome.SCORED, "", trained, {}, Path()), outcome
 
 
 def test_trials_take_the_memory_that_earlier_ones_foretell(
     nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, footprints = [0.0], iter([100, 200, 5000])
+    clock, footprints = [0.0], [50, 100, 200, 5000]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    cluster = Foretold(500, 500, 500)
-    forecast = MemoryForecast(2000, lambda candidate: next(footprints))
+    cluster = Foretold(tiny_candidate, 400, 500, 500, 500)  # the first was not trained: it foretells nothing
+    forecast = MemoryForecast(2000, lambda candidate: footprints[candidate.seed])
     runner = RayRunner(Doing(), cluster, needs=Needs(1, memory_bytes=2000), most=9, forecast=forecast)
     room = []
-    for seed in range(3):
+    for seed in range(4):
         clock[0] += 10.0
         room.append(runner._room())
         runner.submit(Segment(seed, replace(tiny_candidate, seed=seed), tmp_path), TrainingHooks())
         runner.wait()
-    assert cluster.asked == [2000, 1.25 * (400 + 200), 3000]  # no node has 1.25 * (400 + 5000)
-    assert room == [1, 5, 1 + 4]  # 625 bytes and a core, then 750
+    assert cluster.asked == [2000, 2000, 1.25 * (400 + 200), 3000]  # no node has 1.25 * (400 + 5000)
+    assert room == [1, 1, 5, 5]  # of 625 bytes and a core, then of 750
 
 
 def test_a_trial_that_was_killed_for_want_of_memory_is_given_a_node_of_its_own(
     nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path
 ) -> None:
-    cluster = Foretold(LostWorkerError("its worker died"), StarvedWorkerError("no memory"), 700)
+    cluster = Foretold(tiny_candidate, LostWorkerError("its worker died"), StarvedWorkerError("no memory"))
     runner = RayRunner(
         Doing(), cluster, needs=NEEDS, most=9, forecast=MemoryForecast(500, lambda candidate: 0), say=lambda line: None
     )
     runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks())
-    while not runner.wait():
-        pass
+    assert runner.has_room()
+    assert runner.wait() == runner.wait() == []
     assert cluster.asked == [500, 500, 3000]
+    assert not runner.has_room()  # others would take the node, one after the other
+    cluster.outcomes.append(700)
+    assert len(runner.wait()) == 1
+    assert runner.has_room()
+
+
+def test_a_trial_whose_node_left_before_it_began_asks_for_what_is_there(
+    nodes: Cluster, tiny_candidate: Candidate, tmp_path: Path
+) -> None:
+    cluster = Foretold(tiny_candidate)
+    forecast = MemoryForecast(2000, lambda candidate: 0)
+    runner = RayRunner(Doing(), cluster, needs=Needs(1, memory_bytes=2000), most=9, forecast=forecast)
+    runner.submit(Segment(0, tiny_candidate, tmp_path), TrainingHooks())
+    large = cluster.there.pop(1)
+    assert runner.wait() == []
+    assert cluster.asked == [2000, 1000]
+    cluster.there.clear()
+    assert runner.wait() == []
+    assert cluster.asked == [2000, 1000]  # nothing is there to ask: it waits
+    runner.submit(Segment(1, replace(tiny_candidate, seed=1), tmp_path), TrainingHooks())
+    assert cluster.asked == [2000, 1000, 2000]
+    cluster.there.append(large)
+    assert runner.wait() == []
+    assert len(cluster.cancelled) == 1
 
 
 def test_results_come_before_much_progress(
