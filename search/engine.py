@@ -153,7 +153,7 @@ class _Work:
             self._close_orphans()
             self._settle_twins()
             while self._runner.has_room() and self._wants_more():
-                with contextlib.suppress(UpdateFinishedTrialError):  # as below
+                with contextlib.suppress(UpdateFinishedTrialError):  # another driver ended it
                     self._start()
             if not self._open and not self._twins:
                 if self._driver is None or not self._driver.finds_orphans():

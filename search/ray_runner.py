@@ -25,7 +25,7 @@ from search.worker import pass_on, telling_hooks
 _WAIT_SECONDS = 1.0
 _HEARING_SECONDS = 0.5
 _WHOLE_NODE = 2**62
-TRAINED = "train_steps"
+_TRAINED = "train_steps"
 """A metric of records whose candidate was trained."""
 
 
@@ -156,7 +156,7 @@ class RayRunner:
         job = self._jobs.pop(task)
         try:
             record, peak_bytes = self._cluster.result(task)
-            if self._forecast is not None and TRAINED in record.metrics:
+            if self._forecast is not None and _TRAINED in record.metrics:
                 self._forecast.learn(job.segment.candidate, peak_bytes)
             return Ended(job.segment, record)
         except LostWorkerError as error:

@@ -17,7 +17,7 @@ _DISCRIMINATOR_COPIES = 4
 
 
 def training_bytes(spec: GeneratorSpec, recipe: TrainingRecipe) -> int:
-    """Return the bytes of weights and of what one step keeps for backward; milliseconds, nothing is computed.
+    """Return the bytes of weights and of what one step keeps for backward. Only shapes are computed.
 
     The step's peak is the discriminator's update: the generated batch's graph is kept for the generator's, beside that
     of the discriminator on real and generated images. Buffers of single operations come on top. A companion (an
