@@ -51,6 +51,11 @@ NUMBERS: tuple[Numbers, ...] = (
 """Every experiment of the four tiers once."""
 
 
+def of_text_tier(tier: int) -> tuple[str, ...]:
+    """Experiments here that the text counts among its ``tier``."""
+    return tuple(id for found in NUMBERS if found.tier == tier for id in found.ids)
+
+
 def numbering_section() -> list[str]:
     """What is what, as a table."""
     return [
