@@ -39,3 +39,7 @@ class LostWorkerError(WorkerError):
 
 class StarvedWorkerError(LostWorkerError):
     """A worker was killed because its machine had no memory left."""
+
+
+class ReleaseError(SearchError, RuntimeError):
+    """A model that comes with the project is not what its facts say, or cannot do what was asked."""

@@ -109,7 +109,12 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
-COMPOSITION_ROOTS = {"evaluation.classifier.__main__"}
+COMPOSITION_ROOTS = {
+    "evaluation.classifier.__main__",
+    "evaluation.classifier.export",
+    "zk.prove_model",
+    "zk.verify_model",
+}
 """Applications below ``search``: like :mod:`search.run` they may join packages that do not know each other."""
 
 

@@ -39,7 +39,12 @@ DEFAULTS = CircuitOptions()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status: 0 only when the proof counts and its bundle is written, else 1."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if any(word.startswith("model=") for word in given):
+        from zk.prove_model import main as prove_model  # here, because it needs all packages, and other models do not
+
+        return prove_model(given)
+    options = _parser().parse_args(given)
     try:
         if options.out.exists():
             raise ArtifactError(f"a bundle must not replace anything; {options.out} exists; choose another name")
@@ -239,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m zk.prove",
         description="Prove one sample of an ONNX model and write its bundle. Exit status 0 only if it counts.",
+        epilog="An image of a model that comes with the project: python -m zk.prove model=NAME label=CLASS seed=N; "
+        "model=NAME --help has the rest.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument

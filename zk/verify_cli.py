@@ -5,30 +5,48 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zk.bundle import read_bundle
 from zk.bundle_check import verify_bundle
+from zk.bundle_format import BundleError
 from zk.bundle_manifest import PublicTensor
 from zk.bundle_verdict import BundleVerification
 from zk.class_claim import check_class, named_class
+from zk.srs import srs_path
 from zk.stages import write_json
 from zk.types import Budget
 
 ACCEPTED, REJECTED, UNREADABLE = 0, 1, 2
+SRS_FOLDER = Path("mlruns/srs")
+_MODEL = "model="
 _MARKS = {"passed": "ok  ", "failed": "FAIL", "not run": "-   "}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status: 0 accepted, 1 rejected, 2 unreadable (or bad usage)."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    names = [word.removeprefix(_MODEL) for word in given if word.startswith(_MODEL)]
+    options = parser.parse_args([word for word in given if not word.startswith(_MODEL)])
     if not (options.memory_gb > 0 and options.seconds > 0):
         parser.error("--memory-gb and --seconds must be above zero")
+    if len(names) > 1 or (names and options.model is not None):
+        parser.error("give one model: model=NAME or --model FILE")
+    if not names:
+        return _verify(options)
+    from zk.verify_model import checked_against  # here, because it needs all packages, and others' bundles do not
+
+    return checked_against(names[0], options, _verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
     result = verify_bundle(
         options.bundle,
-        options.srs,
+        options.srs or default_srs(options.bundle),
         budget=Budget(int(options.memory_gb * 1e9), options.seconds),
         expected_vk_digest=options.vk_sha256,
         expected_settings_digest=options.settings_sha256,
@@ -45,6 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if result.accepted:
         return ACCEPTED
     return REJECTED if result.readable else UNREADABLE
+
+
+def default_srs(bundle: Path) -> Path:
+    """Return where the SRS that a bundle names lies if it was made here; its digest is checked like any other's."""
+    try:
+        manifest = read_bundle(bundle).manifest
+    except BundleError:  # which the verifier then reports
+        return SRS_FOLDER
+    return srs_path(SRS_FOLDER, manifest.srs_logrows, manifest.srs_kind)
 
 
 def describe_tensor(tensor: PublicTensor, values: Sequence[float]) -> str:
@@ -99,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Check a proof bundle. Exit status: 0 accepted, 1 rejected, 2 unreadable.",
     )
     parser.add_argument("bundle", type=Path, help="folder or .zip")
-    parser.add_argument("--srs", type=Path, required=True, help="the SRS file that the bundle was proved with")
+    parser.add_argument(
+        "--srs", type=Path, help=f"the SRS file that the bundle was proved with; looked for in {SRS_FOLDER} if left out"
+    )
     parser.add_argument("--vk-sha256", type=_sha256, help="verification key that you trust")
     parser.add_argument("--settings-sha256", type=_sha256, help="settings that you trust; they belong to the key")
     parser.add_argument("--model-sha256", type=_sha256, help="model that must be the recorded one")
@@ -109,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
         "--same-class",
         metavar="INPUT",
         help="the last output must be greatest at the class that this public input names (a chain: python -m zk.chain)",
+    )
+    parser.add_argument(
+        "model=NAME",
+        nargs="?",
+        help="a model that comes with the project: --model and, for a chain, --same-class of it",
     )
     parser.add_argument("--json", type=Path, help="write the result here too")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="memory of each child, in 10^9 bytes (8)")

@@ -1,7 +1,7 @@
 """Classifiers that score generated images: the ZK classifier and the judge."""
 
 from evaluation.classifier.architectures import build_classifier
-from evaluation.classifier.cache import TrainedClassifier, classifier_digest, load_or_train
+from evaluation.classifier.cache import TrainedClassifier, classifier_digest, load_or_train, load_shipped
 from evaluation.classifier.folding import fold_batchnorm
 from evaluation.classifier.judge import build_judge
 from evaluation.classifier.network import FeatureClassifier, count_parameters
@@ -38,6 +38,7 @@ __all__ = [
     "fold_batchnorm",
     "learning_rate_at",
     "load_or_train",
+    "load_shipped",
     "spec_digest",
     "train_classifier",
     "write_confusion_png",

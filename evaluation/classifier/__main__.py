@@ -13,12 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.classifier.cache import TrainedClassifier, load_or_train
-from evaluation.classifier.folding import fold_batchnorm
+from evaluation.classifier.export import export_classifier
 from evaluation.classifier.picture import write_confusion_png
 from evaluation.classifier.training import TrainingProgress
 from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
-from zk.export import OnnxExport, export_onnx
 
 
 def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
     classifier = _trained("classifier", config.classifier, dataset, config)
     judge = _trained("judge", config.judge, dataset, config)
     print(format_table(classifier, judge))
-    exported = _export(classifier, output_dir / "classifier.onnx")
+    exported = export_classifier(classifier, output_dir / "classifier.onnx")
     facts = {
         "config": OmegaConf.to_container(config, resolve=True),
         "dataset_digest": dataset.digest,
@@ -50,12 +49,6 @@ def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
     write_confusion_png(output_dir / "confusion.png", classifier.report.confusion, classifier.report.class_names)
     print(f"report.json, confusion.png and classifier.onnx (BatchNorm folded) are in {output_dir}")
     return facts
-
-
-def _export(classifier: TrainedClassifier, path: Path) -> OnnxExport:
-    size = classifier.spec.image_size
-    folded = fold_batchnorm(classifier.module).cpu()
-    return export_onnx(folded, (torch.zeros(1, 3, size, size),), path, ("image",), ("logits",), tolerance=1e-3)
 
 
 def format_table(classifier: TrainedClassifier, judge: TrainedClassifier) -> str:

@@ -117,6 +117,23 @@ def load_or_train(
     return trained
 
 
+def load_shipped(digest: str, shipped: Path = SHIPPED) -> TrainedClassifier:
+    """Load a classifier or judge that came with the project by its ``digest``, without the data that it was trained on.
+
+    Raises:
+        CacheFileError: there is none of that digest, or its files are damaged.
+    """
+    path = shipped / f"{digest}.safetensors"
+    weights, facts = read_shipped(path, digest)
+    values = dict(facts.get("spec", {}))
+    kinds: dict[str, type[NetworkSpec]] = {kind.__name__: kind for kind in (spec.ClassifierSpec, spec.JudgeSpec)}
+    try:
+        described = kinds[values.pop("kind")](**values)
+    except (EvaluationError, KeyError, TypeError) as error:
+        raise CacheFileError(f"{path.name} must come with a network's spec; got {error!r}") from error
+    return _rebuilt(path.name, {**facts, "weights": weights}, described, digest, "cpu")
+
+
 def _report(result: TrainingResult, dataset: DatasetLike, device: torch.device | str) -> ClassifierReport:
     return build_report(
         result.module,

@@ -87,7 +87,7 @@ class _Compiler:
                 levelled[name] = self._record.level(self._values[name])
         outputs = tuple(levelled.get(name) or self._record.level(self._values[name]) for name in self._graph.outputs)
         check_scales(self._record.steps, bits)
-        return Program(self._options, inputs, tuple(self._record.steps), outputs)
+        return Program(self._options, inputs, tuple(self._record.steps), outputs, tuple(self._graph.outputs))
 
     def _node(self, node: onnx.NodeProto) -> None:
         if len(node.output) != 1:

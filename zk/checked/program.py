@@ -149,12 +149,14 @@ class Program:
         inputs: the network's inputs.
         steps: in order of computation.
         outputs: the network's outputs, ``bits`` and ``declared`` equal.
+        output_names: what the network calls them; as values they are named after the step that made them.
     """
 
     options: CheckedOptions
     inputs: tuple[Value, ...]
     steps: tuple[Step, ...]
     outputs: tuple[Value, ...]
+    output_names: tuple[str, ...]
 
     @property
     def claims(self) -> tuple[Claim, ...]:

@@ -1,0 +1,1 @@
+"""Generators that come with the project, and proofs of their images."""

@@ -1,0 +1,254 @@
+"""Models that come with the project: their files, proofs of their images, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.classifier import ClassifierRecipe, ClassifierSpec, load_or_train
+from evaluation.classifier.shipped import ship
+from evaluation.errors import CacheFileError
+from gan.generators import build_generator
+from gan.spec import GeneratorSpec
+from search.circuit import circuit_inputs
+from search.errors import ConfigError, ReleaseError
+from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
+from search.released.prove import prove_released, released_network
+from search.released.request import ProofRequest, read_proof_request
+from search.released.write import ReleasePlanning, write_released
+from zk import prove_model, verify_cli, verify_model
+from zk.checked.options import CheckedOptions
+from zk.export import run_onnx
+from zk.plan import PlanGoal
+from zk.prove import main as prove_main
+from zk.srs import SrsKind
+from zk.types import Budget
+
+SPEC = GeneratorSpec(family="subpixel", latent_dim=4, conditioning="one_hot", widths=(4,), num_classes=2, image_size=8)
+LIMITS = Budget(4 * 10**9, 120)
+PLANNING = ReleasePlanning(
+    goal=PlanGoal(memory_bytes=10**9, mean_abs_error=0.05),
+    base=CheckedOptions(private_inputs=("latent",)),
+    budget=LIMITS,
+    samples=4,
+)
+
+
+@dataclass(frozen=True)
+class Released:
+    model: ReleasedModel
+    models: Path
+    classifiers: Path
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    folder = tmp_path_factory.mktemp("released")
+    numbers = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 3, 8, 8), generator=numbers, dtype=torch.uint8)
+    split = SimpleNamespace(images=images, labels=torch.arange(40) % 2)
+    data = SimpleNamespace(train=split, test=split, class_names=("frog", "ship"), digest="noise", horizontal_flip=False)
+    classifier = load_or_train(
+        spec=ClassifierSpec(widths=(4, 4)).for_dataset(data),
+        recipe=ClassifierRecipe(epochs=1, batch_size=20),
+        dataset=data,
+        seed=0,
+        cache_dir=folder,
+    )
+    ship(folder / f"{classifier.digest}.pt", folder / "classifiers")
+    model = write_released(
+        "tiny",
+        SPEC,
+        build_generator(SPEC).eval(),
+        class_names=("frog", "ship"),
+        classifier=classifier,
+        planning=PLANNING,
+        root=folder / "models",
+        scores={"accuracy": 0.5},
+    )
+    return Released(model, folder / "models", folder / "classifiers")
+
+
+def request(tmp_path: Path, **changes: object) -> ProofRequest:
+    asked = ProofRequest(
+        model="tiny",
+        label="ship",
+        seed=7,
+        private_latent=True,
+        chain=False,
+        out=tmp_path / "out",
+        srs_kind=SrsKind.TEST_ONLY,
+        srs_folder=tmp_path / "srs",
+        threads=2,
+        memory_bytes=LIMITS.memory_bytes,
+        seconds=LIMITS.wall_seconds,
+    )
+    return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_read_back(released: Released) -> None:
+    found = read_released("tiny", released.models)
+    assert found == released.model
+    assert released_names(released.models) == ["tiny"]
+    assert (found.spec, found.class_names, found.scores) == (SPEC, ("frog", "ship"), {"accuracy": 0.5})
+    assert set(found.layouts) == {IMAGE, CHAIN}
+    inputs = circuit_inputs(SPEC, seed=3)
+    assert torch.equal(found.generator()(*inputs), build_generator(SPEC).eval()(*inputs))
+    assert [found.label_of(text) for text in ("frog", "ship", "0", "1")] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["toad", "2", "-1", "", "1.0", "²"])
+def test_other_classes_are_refused(released: Released, text: str) -> None:
+    with pytest.raises(ReleaseError, match="frog, ship, or 0 to 1"):
+        released.model.label_of(text)
+
+
+@pytest.mark.parametrize("name", ["", "none", "../models/tiny", "tiny/", "TINY", "tiny\n"])
+def test_other_names_are_refused(released: Released, name: str) -> None:
+    with pytest.raises(ReleaseError, match=r"come with the project \(tiny\)"):
+        read_released(name, released.models)
+
+
+def test_damaged_files_are_refused(released: Released, tmp_path: Path) -> None:
+    def damaged(file: str, content: bytes) -> Path:
+        shutil.rmtree(tmp_path / "tiny", ignore_errors=True)
+        shutil.copytree(released.model.folder, tmp_path / "tiny")
+        (tmp_path / "tiny" / file).write_bytes(content)
+        return tmp_path
+
+    facts = json.loads((released.model.folder / FACTS_NAME).read_text())
+    other = replace(SPEC, latent_dim=5).to_json().encode()
+    cases = {
+        "weights_sha256": ("generator.safetensors", b"other"),
+        "spec_digest": ("spec.json", other),
+        "must describe": ("spec.json", b"[]"),
+        "JSONDecodeError": (FACTS_NAME, b"{"),
+        "scores": (FACTS_NAME, json.dumps({k: v for k, v in facts.items() if k != "scores"}).encode()),
+        "CheckedError": (FACTS_NAME, json.dumps(facts | {"layouts": {"image": {}}}).encode()),
+        "larger than": (FACTS_NAME, b" " * 1_000_001),
+    }
+    for message, (file, content) in cases.items():
+        with pytest.raises(ReleaseError, match=message):
+            read_released("tiny", damaged(file, content))
+    with pytest.raises(ReleaseError, match="constraints.txt"):
+        replace(released.model, network_sha256="0" * 64).export(tmp_path / "network")
+
+
+def test_the_networks_are_those_that_proofs_are_about(released: Released, tmp_path: Path) -> None:
+    image = released_network(released.model, IMAGE, tmp_path, released.classifiers)
+    chain = released_network(released.model, CHAIN, tmp_path, released.classifiers)
+    inputs = tuple(tensor.numpy() for tensor in circuit_inputs(SPEC, seed=7, label=1))
+    alone, (picture, logits) = run_onnx(image, inputs)[0], run_onnx(chain, inputs)
+    assert np.allclose(alone, picture, atol=1e-6)
+    assert logits.shape == (1, 2)
+    assert [slot.name for slot in onnx.load(str(chain)).graph.output] == ["image", "logits"]
+    only_image = replace(released.model, layouts={IMAGE: released.model.layouts[IMAGE]})
+    with pytest.raises(ReleaseError, match="layout for chain; it has image"):
+        released_network(only_image, CHAIN, tmp_path, released.classifiers)
+    with pytest.raises(CacheFileError):
+        released_network(replace(released.model, classifier_digest="0" * 64), CHAIN, tmp_path, released.classifiers)
+
+
+def test_an_image_is_proved_and_checked(
+    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    proof = prove_released(request(tmp_path), said.append, models=released.models, classifiers=released.classifiers)
+    assert proof.run.counts_as_proved
+    assert said == ["tiny: ship of seed 7, latent private"]
+    assert proof.bundle is not None
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"image.png", "network.onnx", "bundle.zip"}
+    assert proof.bundle.manifest.model_sha256 == released.model.network_sha256
+    assert {tensor.name for tensor in proof.bundle.manifest.public if tensor.role != "check"} == {"one_hot", "image"}
+    expected = released.model.generator()(*circuit_inputs(SPEC, seed=7, label=1))
+    shown = torch.from_numpy(np.asarray(Image.open(tmp_path / "out" / "image.png")).copy()).permute(2, 0, 1)
+    assert (shown.float() / 127.5 - 1 - expected[0]).abs().mean() < 0.05
+
+    monkeypatch.setattr(verify_model, "MODELS", released.models)
+    asked = [str(tmp_path / "out" / "bundle.zip"), "model=tiny", "--srs", str(proof.srs)]
+    assert verify_cli.main(asked) == 0
+    assert "rebuild" in capsys.readouterr().out
+    assert verify_cli.main([asked[0], "model=none", *asked[2:]]) == 2
+    assert "come with the project (tiny)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        verify_cli.main([*asked, "--model", "network.onnx"])
+    with pytest.raises(ReleaseError, match="nothing is replaced"):
+        prove_released(request(tmp_path), said.append, models=released.models, classifiers=released.classifiers)
+
+
+def test_a_chain_says_what_the_classifier_finds(
+    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = released_network(released.model, CHAIN, tmp_path / "networks", released.classifiers)
+
+    def answer(label: int) -> int:
+        inputs = circuit_inputs(SPEC, seed=7, label=label)
+        return int(np.argmax(run_onnx(chain, tuple(tensor.numpy() for tensor in inputs))[1]))
+
+    right = next(label for label in (0, 1) if answer(label) == label)
+    asked = request(tmp_path, label=str(right), chain=True, private_latent=False)
+    proof = prove_released(asked, print, models=released.models, classifiers=released.classifiers)
+    assert proof.bundle is not None
+    names = {tensor.name for tensor in proof.bundle.manifest.public if tensor.role != "check"}
+    assert names == {"latent", "one_hot", "image", "logits"}
+    monkeypatch.setattr(verify_model, "MODELS", released.models)
+    monkeypatch.setattr(verify_model, "SHIPPED", released.classifiers)
+    capsys.readouterr()
+    assert verify_cli.main([str(proof.bundle.path), "model=tiny", "--srs", str(proof.srs)]) == 0
+    assert f"class {right} was asked for and found" in capsys.readouterr().out
+    if answer(1 - right) == right:
+        with pytest.raises(ReleaseError, match="choose another seed"):
+            prove_released(
+                replace(asked, label=str(1 - right), out=tmp_path / "other"),
+                print,
+                models=released.models,
+                classifiers=released.classifiers,
+            )
+
+
+def test_the_command_line_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read_proof_request(["model=record", "label=frog", "seed=7"])
+    assert (found.private_latent, found.chain, found.kind, found.threads) == (True, False, IMAGE, None)
+    assert (found.out, found.memory_bytes, found.seconds) == (Path("mlruns/proofs/record-frog-7"), 8 * 10**9, 600.0)
+    found = read_proof_request(
+        ["model=m", "label=1", "latent=public", "chain=true", "srs=ceremony", f"out={tmp_path}", "threads=1"]
+    )
+    assert (found.private_latent, found.kind, found.srs_kind, found.threads) == (False, CHAIN, SrsKind.CEREMONY, 1)
+    assert (found.out, found.seed) == (tmp_path, 0)
+    assert prove_main(["model=record", "--help"]) == 0
+    assert "label=CLASS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model=m"], "label must be given"),
+        (["label=0"], "model must be given"),
+        (["model=m", "label=0", "seed=-1"], "seed must be"),
+        (["model=m", "label=0", "seed=9223372036854775808"], "seed must be"),
+        (["model=m", "label=0", "latent=secret"], "latent must be one of private, public"),
+        (["model=m", "label=0", "chain=1"], "chain must be true or false"),
+        (["model=m", "label=0", "frog"], "options are key=value"),
+        (["model=m", "label=0", "size=3"], "unknown option"),
+    ],
+)
+def test_other_command_lines_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_proof_request(arguments)
+
+
+def test_errors_end_the_command(
+    released: Released, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prove_model, "MODELS", released.models)
+    assert prove_main(["model=tiny", "label=toad"]) == 1
+    assert "label must be one of frog, ship" in capsys.readouterr().err
