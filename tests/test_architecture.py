@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
-    {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__"},
+    {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__", "search.released.__main__"},
     {"search.reproduce.run"},
     {"search.reproduce.late"},
     {"search.reproduce.work"},
@@ -35,8 +35,8 @@ FLOORS = [
     {"search.rungs", "search.twins", "search.warm_start"},
     {"search.study"},
     {"search.interrupted"},
-    {"search.endings"},
-    {"search.proving"},
+    {"search.endings", "search.released.again"},
+    {"search.proving", "search.released.measure"},
     {"search.planned"},
     {"search.ray_engine"},
     {"search.engines"},
@@ -83,6 +83,7 @@ SOLE_IMPORTERS = {
         "search.watching",
     },
     "hydra": {
+        "search.released.__main__",
         "search.run",
         "search.several",
         "search.layers.run",

@@ -101,6 +101,13 @@ def write_released(
     return read_released(name, root)
 
 
+def file_scores(model: ReleasedModel, scores: Mapping[str, Any]) -> None:
+    """Replace the scores in a model's facts."""
+    path = model.folder / FACTS_NAME
+    facts = {**json.loads(path.read_text(encoding="utf-8")), "scores": dict(scores)}
+    write_text(path, json.dumps(facts, indent=2) + "\n")
+
+
 def _samples(spec: GeneratorSpec, planning: ReleasePlanning) -> list[Tensor]:
     drawn = [
         circuit_inputs(spec, seed=planning.seed, index=index, label=index % spec.num_classes)

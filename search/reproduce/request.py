@@ -65,7 +65,7 @@ def read_request(arguments: Sequence[str]) -> Request:
         retrain=_how(options),
         proof=options.flag("proof") if "proof" in options.values else None,
         samples=options.count("samples"),
-        tolerance=_tolerance(options),
+        tolerance=tolerance_of(options),
         places={name: options.values[name][0] for name in PLACES if name in options.values},
         out=None if out is None else Path(out),
     )
@@ -85,7 +85,12 @@ def _how(options: Options) -> bool:
     return how == "retrain"
 
 
-def _tolerance(options: Options) -> float | None:
+def tolerance_of(options: Options) -> float | None:
+    """Return the option ``tolerance``; None if it was not given.
+
+    Raises:
+        ConfigError: it is no number of at least 0.
+    """
     text = options.one("tolerance")
     try:
         value = None if text is None else float(text)

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,17 +15,22 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.classifier import ClassifierRecipe, ClassifierSpec, load_or_train
+from evaluation.classifier import ClassifierRecipe, ClassifierSpec, TrainedClassifier, load_or_train
 from evaluation.classifier.shipped import ship
 from evaluation.errors import CacheFileError
+from evaluation.sampling import dequantize
 from gan.generators import build_generator
+from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit import circuit_inputs
 from search.errors import ConfigError, ReleaseError
+from search.released.__main__ import main as released_main
+from search.released.again import again_lines, score_again
+from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
 from search.released.prove import prove_released, released_network
 from search.released.request import ProofRequest, read_proof_request
-from search.released.write import ReleasePlanning, write_released
+from search.released.write import ReleasePlanning, file_scores, write_released
 from zk import prove_model, verify_cli, verify_model
 from zk.checked.options import CheckedOptions
 from zk.export import run_onnx
@@ -48,6 +54,8 @@ class Released:
     model: ReleasedModel
     models: Path
     classifiers: Path
+    classifier: TrainedClassifier
+    data: Any
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +83,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
         root=folder / "models",
         scores={"accuracy": 0.5},
     )
-    return Released(model, folder / "models", folder / "classifiers")
+    return Released(model, folder / "models", folder / "classifiers", classifier, data)
 
 
 def request(tmp_path: Path, **changes: object) -> ProofRequest:
@@ -213,6 +221,68 @@ def test_a_chain_says_what_the_classifier_finds(
                 models=released.models,
                 classifiers=released.classifiers,
             )
+
+
+def test_scores_are_of_the_circuits_images_and_are_found_again(released: Released, tmp_path: Path) -> None:
+    shutil.copytree(released.models, tmp_path / "models")
+    model, both = read_released("tiny", tmp_path / "models"), released.classifier
+    said: list[str] = []
+    images = circuit_images(model, samples=24, seed=5, budget=LIMITS, say=said.append)
+    assert said == ["tiny: 24 images by its circuit, 0 of them without a proof"]
+    latent = latents_for(torch.arange(24), latent_dim=SPEC.latent_dim, seed=5)
+    exact = model.generator()(latent, one_hot_rows(torch.arange(24) % 2, 2))
+    assert (dequantize(images) - exact).abs().mean() < 0.05
+    assert torch.equal(images[:20], circuit_images(model, samples=20, seed=5, budget=LIMITS, say=said.append))
+
+    scores = scores_with_data(
+        images, dataset=released.data, classifier=both, judge=both, seed=5, cache=tmp_path / "cache"
+    )
+    assert scores["accuracy"] == scores["judge_accuracy"] == scores["check"]["accuracy"]
+    assert scores["frechet_distance"] == pytest.approx(scores["judge_frechet_distance"])
+    assert (scores["samples"], scores["arithmetic"], scores["seed"]) == (24, "circuit", 5)
+    assert scores["diversity"] == pytest.approx(scores["check"]["diversity"])
+    recipe = ClassifierRecipe(epochs=1, batch_size=12)
+    cas = cas_of(
+        images,
+        CasPlan(both.spec, recipe, 24),
+        dataset=released.data,
+        seed=0,
+        device=torch.device("cpu"),
+        cache=tmp_path / "cache",
+    )
+    assert set(cas) == {"cas", "real_cas", "cas_images", "real_cas_images"}
+    assert (cas["cas_images"], cas["real_cas_images"]) == (24, 40)
+    json.dumps({**scores, **cas})
+
+    with pytest.raises(ReleaseError, match="recorded scores"):
+        score_again(model, budget=LIMITS, classifiers=released.classifiers)
+    file_scores(model, scores)
+    again = score_again(
+        read_released("tiny", tmp_path / "models"), budget=LIMITS, tolerance=0.0, classifiers=released.classifiers
+    )
+    assert {found.name for found in again} == set(scores["check"])
+    assert again_lines(again)[-1] == "all within the tolerance"
+    scores["check"]["accuracy"] += 0.01
+    file_scores(model, scores)
+    again = score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
+    assert again_lines(again)[-1] == "OUTSIDE the tolerance: accuracy"
+
+
+def test_the_command_line_of_models(
+    released: Released, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert released_main([]) == 2
+    assert released_main(["--help"]) == 0
+    assert "check model=NAME" in capsys.readouterr().out
+    for arguments, message in (
+        (["sell", "model=tiny"], "the first word must be check, write, score"),
+        (["check"], "model=NAME must be given"),
+        (["check", "model=tiny", "dataset=digits"], "check takes model= and tolerance= only"),
+        (["check", "model=no-such-model"], "come with the project"),
+        (["write", "model=tiny"], "folder=TRIAL must be given"),
+    ):
+        assert released_main(arguments) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_the_command_line_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,149 @@
+"""``python -m search.released``: make a trained generator a model of the project, score it, score it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.utils import instantiate
+
+from gan.data import ImageDataset
+from search.candidate import CANDIDATE_NAME, Candidate
+from search.errors import ConfigError
+from search.options import Options, parse_options
+from search.released.again import TOLERANCE, again_lines, score_again
+from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
+from search.released.model import MODELS, read_released, released_names
+from search.released.write import ReleasePlanning, file_scores, write_released
+from search.reproduce.request import tolerance_of
+from search.run import CONFIG_FOLDER, build_settings, problem_in
+from search.session import train_judges
+from search.settings import SessionSettings
+from search.several import composed
+from search.weights import load_generator
+from zk.checked.options import CheckedOptions
+from zk.types import Budget
+
+LIMITS = Budget(8 * 10**9, 3600)
+HELP = """\
+Models that come with the project: {models}.
+
+  python -m search.released check model=NAME [tolerance=X]
+      Compute the first 2,000 images by the circuit, score them with the networks that come with the project, and
+      compare with the record. Needs no data. Exit status 0 if all figures are within X, times the recorded figure where
+      that is above 1; default {tolerance}.
+
+  python -m search.released write model=NAME folder=TRIAL dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
+      Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME.
+
+  python -m search.released score model=NAME [samples=10000] dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
+      Score its circuit's images beside as many real ones; scores.cas_images of them (default: as many as the training
+      set has) train a classifier. The figures go to models/NAME/model.json.
+
+OVERRIDES are those of python -m search: budgets.proving.memory_bytes bounds the planned circuits, for example.
+"""
+_OWN = ("model", "folder", "samples", "tolerance")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the first argument says; gives the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or any(argument in ("-h", "--help") for argument in given):
+        print(HELP.format(tolerance=TOLERANCE, models=", ".join(released_names()) or "none"), end="")
+        return 0 if given else 2
+    actions: dict[str, Callable[[Options, list[str]], bool]] = {"check": _check, "write": _write, "score": _score}
+    held = [False]
+
+    def work() -> None:
+        if given[0] not in actions:
+            raise ConfigError(f"the first word must be {', '.join(actions)}; got {given[0]!r} (--help explains them)")
+        own = [word for word in given[1:] if word.partition("=")[0] in _OWN]
+        options = parse_options(own, single=_OWN)
+        if options.one("model") is None:
+            raise ConfigError("model=NAME must be given")
+        held[0] = actions[given[0]](options, [word for word in given[1:] if word not in own])
+
+    if problem := problem_in(work):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0 if held[0] else 1
+
+
+def _check(options: Options, overrides: list[str]) -> bool:
+    if overrides:
+        raise ConfigError(f"check takes model= and tolerance= only; got {overrides[0]}")
+    model = read_released(str(options.one("model")))
+    tolerance = tolerance_of(options)
+    found = score_again(model, tolerance=TOLERANCE if tolerance is None else tolerance, budget=LIMITS)
+    print("\n".join(again_lines(found)))
+    return all(comparison.holds for comparison in found)
+
+
+def _write(options: Options, overrides: list[str]) -> bool:
+    if (folder := options.one("folder")) is None:
+        raise ConfigError("folder=TRIAL must be given: a candidate's folder below mlruns/studies")
+    settings, dataset = _session(overrides)
+    base = settings.proving.options
+    assert isinstance(base, CheckedOptions)  # _session asks for it
+    spec, generator = load_generator(Path(folder))
+    planning = settings.proving.planning
+    model = write_released(
+        str(options.one("model")),
+        spec,
+        generator,
+        class_names=dataset.class_names,
+        classifier=train_judges(settings, dataset).classifier,
+        planning=ReleasePlanning(goal=planning.goal, base=base, budget=planning.budget, bits=settings.proving.bits),
+        root=MODELS,
+        training=_training(Path(folder)),
+    )
+    print(f"{model.folder}: " + "; ".join(f"{kind} {layout}" for kind, layout in model.layouts.items()))
+    return True
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """Say how the candidate in ``folder`` was trained."""
+    candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
+    return {"recipe": candidate.recipe.form, "budget": asdict(candidate.budget), "seed": candidate.seed}
+
+
+def _score(options: Options, overrides: list[str]) -> bool:
+    settings, dataset = _session(overrides)
+    model = read_released(str(options.one("model")))
+    samples, seed, cache = options.count("samples") or 10_000, settings.evaluation.seed, settings.cache_folder
+    judges = train_judges(settings, dataset)
+    wanted = len(dataset.train) if settings.cas_images is None else settings.cas_images
+    images = circuit_images(model, samples=max(samples, wanted), seed=seed, budget=LIMITS)
+    scores = scores_with_data(
+        images[:samples],
+        dataset=dataset,
+        classifier=judges.classifier,
+        judge=judges.judge,
+        seed=seed,
+        cache=cache / "classifiers",
+    )
+    if wanted:
+        spec, recipe = settings.classifier
+        recipe = recipe if settings.cas_epochs is None else dataclasses.replace(recipe, epochs=settings.cas_epochs)
+        plan = CasPlan(spec.for_dataset(dataset), recipe, wanted)
+        scores |= cas_of(images, plan, dataset=dataset, seed=seed, device=settings.device, cache=cache / "classifiers")
+    file_scores(model, scores)
+    print("\n".join(f"{name:<32} {value}" for name, value in scores.items() if not isinstance(value, dict)))
+    return True
+
+
+def _session(overrides: list[str]) -> tuple[SessionSettings, ImageDataset]:
+    """Compose the configuration of a search with checked circuits, and build what it says."""
+    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
+        config = composed(["circuit=checked", *overrides], Path("mlruns/released"))
+        dataset: ImageDataset = instantiate(config.dataset)
+        return build_settings(config), dataset
+
+
+if __name__ == "__main__":
+    sys.exit(main())
