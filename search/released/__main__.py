@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +17,15 @@ from hydra.utils import instantiate
 from gan.data import ImageDataset
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
+from search.files import write_text
 from search.options import Options, parse_options
 from search.released.again import TOLERANCE, again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import MODELS, read_released, released_names
-from search.released.write import ReleasePlanning, file_scores, write_released
+from search.released.prove import prove_released
+from search.released.record import proof_figures, record_row, record_table
+from search.released.request import read_proof_request
+from search.released.write import ReleasePlanning, file_facts, write_released
 from search.reproduce.request import tolerance_of
 from search.run import CONFIG_FOLDER, build_settings, problem_in
 from search.session import train_judges
@@ -27,6 +33,7 @@ from search.settings import SessionSettings
 from search.several import composed
 from search.weights import load_generator
 from zk.checked.options import CheckedOptions
+from zk.machine import this_machine
 from zk.types import Budget
 
 LIMITS = Budget(8 * 10**9, 3600)
@@ -45,9 +52,15 @@ Models that come with the project: {models}.
       Score its circuit's images beside as many real ones; scores.cas_images of them (default: as many as the training
       set has) train a classifier. The figures go to models/NAME/model.json.
 
+  python -m search.released prove model=NAME label=CLASS [seed=N] [chain=true]
+      Prove an image as python -m zk.prove does, in a folder that is then left, and file the proof's figures.
+
+  python -m search.released table [out=FILE.json]
+      All models: scores beside the real data's, and what a proof takes.
+
 OVERRIDES are those of python -m search: budgets.proving.memory_bytes bounds the planned circuits, for example.
 """
-_OWN = ("model", "folder", "samples", "tolerance")
+_OWN = ("model", "folder", "samples", "tolerance", "out")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or any(argument in ("-h", "--help") for argument in given):
         print(HELP.format(tolerance=TOLERANCE, models=", ".join(released_names()) or "none"), end="")
         return 0 if given else 2
-    actions: dict[str, Callable[[Options, list[str]], bool]] = {"check": _check, "write": _write, "score": _score}
+    actions: dict[str, Callable[[Options, list[str]], bool]] = {
+        "check": _check,
+        "write": _write,
+        "score": _score,
+        "prove": _prove,
+        "table": _table,
+    }
     held = [False]
 
     def work() -> None:
@@ -64,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(f"the first word must be {', '.join(actions)}; got {given[0]!r} (--help explains them)")
         own = [word for word in given[1:] if word.partition("=")[0] in _OWN]
         options = parse_options(own, single=_OWN)
-        if options.one("model") is None:
+        if options.one("model") is None and given[0] != "table":
             raise ConfigError("model=NAME must be given")
         held[0] = actions[given[0]](options, [word for word in given[1:] if word not in own])
 
@@ -132,8 +151,29 @@ def _score(options: Options, overrides: list[str]) -> bool:
         recipe = recipe if settings.cas_epochs is None else dataclasses.replace(recipe, epochs=settings.cas_epochs)
         plan = CasPlan(spec.for_dataset(dataset), recipe, wanted)
         scores |= cas_of(images, plan, dataset=dataset, seed=seed, device=settings.device, cache=cache / "classifiers")
-    file_scores(model, scores)
+    file_facts(model, scores=scores)
     print("\n".join(f"{name:<32} {value}" for name, value in scores.items() if not isinstance(value, dict)))
+    return True
+
+
+def _prove(options: Options, overrides: list[str]) -> bool:
+    with tempfile.TemporaryDirectory(prefix="prove-model-") as folder:
+        request = read_proof_request([f"model={options.one('model')}", f"out={folder}/proof", *overrides])
+        proof = prove_released(request, print)
+    figures = proof_figures(proof, this_machine())
+    print("\n".join(f"{name:<32} {value}" for name, value in figures.items()))
+    if proof.run.counts_as_proved and not request.chain:
+        file_facts(read_released(request.model), proof=figures)
+    return proof.run.counts_as_proved
+
+
+def _table(options: Options, overrides: list[str]) -> bool:
+    if overrides:
+        raise ConfigError(f"table takes out= only; got {overrides[0]}")
+    rows = [record_row(read_released(name)) for name in released_names()]
+    print("\n".join(record_table(rows)))
+    if (out := options.one("out")) is not None:
+        write_text(Path(out), json.dumps({"models": rows}, indent=2) + "\n")
     return True
 
 

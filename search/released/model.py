@@ -43,6 +43,8 @@ class ReleasedModel:
         classifier_digest: of the classifier that chains end in; it comes with the project, too.
         layouts: of the circuits, by what is proved.
         scores: figures by name, and what they were computed on.
+        training: how it was trained.
+        proof: figures of a proof of one image; empty before one was measured.
     """
 
     name: str
@@ -53,6 +55,8 @@ class ReleasedModel:
     classifier_digest: str
     layouts: Mapping[str, CheckedOptions]
     scores: Mapping[str, Any]
+    training: Mapping[str, Any]
+    proof: Mapping[str, Any]
 
     def label_of(self, text: str) -> int:
         """Return the class that ``text`` names, by its name or number.
@@ -124,6 +128,8 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
             classifier_digest=str(facts["classifier_digest"]),
             layouts=layouts,
             scores=dict(facts["scores"]),
+            training=dict(facts["training"]),
+            proof=dict(facts["proof"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZkError, SpecError) as error:
         raise ReleaseError(f"{FACTS_NAME} of {name} must describe the model in its folder; {error!r}") from error

@@ -96,15 +96,20 @@ def write_released(
         "layouts": {kind: layout.to_json() for kind, layout in layouts.items()},
         "training": dict(training or {}),
         "scores": dict(scores or {}),
+        "proof": {},
     }
     write_text(folder / FACTS_NAME, json.dumps(facts, indent=2) + "\n")
     return read_released(name, root)
 
 
-def file_scores(model: ReleasedModel, scores: Mapping[str, Any]) -> None:
-    """Replace the scores in a model's facts."""
+def file_facts(
+    model: ReleasedModel, *, scores: Mapping[str, Any] | None = None, proof: Mapping[str, Any] | None = None
+) -> None:
+    """Replace the scores, or the figures of a proof, in a model's facts."""
     path = model.folder / FACTS_NAME
-    facts = {**json.loads(path.read_text(encoding="utf-8")), "scores": dict(scores)}
+    found = {"scores": scores, "proof": proof}
+    given = {name: dict(values) for name, values in found.items() if values is not None}
+    facts = {**json.loads(path.read_text(encoding="utf-8")), **given}
     write_text(path, json.dumps(facts, indent=2) + "\n")
 
 

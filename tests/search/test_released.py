@@ -29,11 +29,13 @@ from search.released.again import again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
 from search.released.prove import prove_released, released_network
+from search.released.record import proof_figures, record_row, record_table
 from search.released.request import ProofRequest, read_proof_request
-from search.released.write import ReleasePlanning, file_scores, write_released
+from search.released.write import ReleasePlanning, file_facts, write_released
 from zk import prove_model, verify_cli, verify_model
 from zk.checked.options import CheckedOptions
 from zk.export import run_onnx
+from zk.machine import this_machine
 from zk.plan import PlanGoal
 from zk.prove import main as prove_main
 from zk.srs import SrsKind
@@ -181,6 +183,18 @@ def test_an_image_is_proved_and_checked(
     shown = torch.from_numpy(np.asarray(Image.open(tmp_path / "out" / "image.png")).copy()).permute(2, 0, 1)
     assert (shown.float() / 127.5 - 1 - expected[0]).abs().mean() < 0.05
 
+    figures = proof_figures(proof, this_machine())
+    json.dumps(figures)
+    assert (figures["wiring"], figures["counts_as_proved"]) == ("linked", True)
+    assert figures["prove_seconds"] > 0
+    assert figures["peak_rss_bytes"] >= figures["prove_peak_rss_bytes"] > 10**7
+    assert figures["bundle_bytes"] > figures["proof_bytes"] > 1000
+    row = record_row(replace(released.model, proof=figures))
+    assert (row["name"], row["accuracy"], row["judge_accuracy"], row["rows"]) == ("tiny", 0.5, None, figures["rows"])
+    text = "\n".join(record_table([row, record_row(released.model)]))
+    assert text.count("| tiny |") == 4
+    assert "| linked |" in text
+
     monkeypatch.setattr(verify_model, "MODELS", released.models)
     asked = [str(tmp_path / "out" / "bundle.zip"), "model=tiny", "--srs", str(proof.srs)]
     assert verify_cli.main(asked) == 0
@@ -256,14 +270,14 @@ def test_scores_are_of_the_circuits_images_and_are_found_again(released: Release
 
     with pytest.raises(ReleaseError, match="recorded scores"):
         score_again(model, budget=LIMITS, classifiers=released.classifiers)
-    file_scores(model, scores)
+    file_facts(model, scores=scores)
     again = score_again(
         read_released("tiny", tmp_path / "models"), budget=LIMITS, tolerance=0.0, classifiers=released.classifiers
     )
     assert {found.name for found in again} == set(scores["check"])
     assert again_lines(again)[-1] == "all within the tolerance"
     scores["check"]["accuracy"] += 0.01
-    file_scores(model, scores)
+    file_facts(model, scores=scores)
     again = score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
     assert again_lines(again)[-1] == "OUTSIDE the tolerance: accuracy"
 
@@ -275,11 +289,13 @@ def test_the_command_line_of_models(
     assert released_main(["--help"]) == 0
     assert "check model=NAME" in capsys.readouterr().out
     for arguments, message in (
-        (["sell", "model=tiny"], "the first word must be check, write, score"),
+        (["sell", "model=tiny"], "the first word must be check, write, score, prove, table"),
         (["check"], "model=NAME must be given"),
         (["check", "model=tiny", "dataset=digits"], "check takes model= and tolerance= only"),
         (["check", "model=no-such-model"], "come with the project"),
         (["write", "model=tiny"], "folder=TRIAL must be given"),
+        (["prove", "model=tiny"], "label must be given"),
+        (["table", "model=tiny", "dataset=digits"], "table takes out= only"),
     ):
         assert released_main(arguments) == 2
         assert message in capsys.readouterr().err
