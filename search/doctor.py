@@ -1,35 +1,20 @@
-"""``python -m search.doctor``: what this machine has, what is missing, and how large a circuit it can prove."""
+"""``python -m search.doctor``: what this machine has, what is missing, and how large a circuit it can prove.
+
+Packages come first, looked at with the standard library: nothing else can be, where one of them is missing.
+"""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-import psutil
-import torch
-from packaging.requirements import InvalidRequirement, Requirement
-
-from evaluation.classifier.shipped import SHIPPED
 from search.errors import ConfigError
+from search.finding import Finding, State
 from search.options import parse_options
-from search.released.model import released_names
-from zk.circuit_cost import CircuitCost, usable_rows
-from zk.cost import calibrated_path, machine_cost_model, predict_cost
-from zk.errors import ArtifactError
-from zk.machine import this_machine
-from zk.srs import check_srs_file, file_sha256
 
 PROJECT = "zkgan-search"
-HEIGHTS = range(12, 23)
-"""Heights of circuits that are tried: from seconds to what no machine of this size holds."""
-
-SEARCH_BYTES, STUDY_DISK_BYTES = 2 * 2**30, 2 * 2**30
-"""What ``make search`` was seen to need at most, with room to spare: memory, and disk for keys and weights."""
 HELP = """\
 Says what this machine has, what is missing, and how large a circuit it can prove.
 
@@ -40,23 +25,6 @@ Says what this machine has, what is missing, and how large a circuit it can prov
 
 Exit status: 0 if `python -m search` can run here, 1 if something that it needs is missing, 2 if it was not understood.
 """
-
-
-class State(StrEnum):
-    """What a finding means."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    BAD = "MISSING"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: its name, what it means, and what was found."""
-
-    name: str
-    state: State
-    text: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,31 +41,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     root = options.one("dataset.root")
-    found = list(diagnose(Path(options.one("srs_folder") or "mlruns/srs"), None if root is None else Path(root)))
+    found = list(package_findings())
+    if not any(finding.state is State.BAD for finding in found):
+        try:
+            from search.diagnosis import diagnose  # here, because it imports the packages that may be missing
+        except ImportError as error:
+            found.append(Finding("imports", State.BAD, f"every package must load; {error}"))
+        else:
+            found += diagnose(Path(options.one("srs_folder") or "mlruns/srs"), None if root is None else Path(root))
     width = max(len(finding.name) for finding in found)
     for finding in found:
         print(f"{finding.state:<8} {finding.name:<{width}}  {finding.text}")
     return 1 if any(finding.state is State.BAD for finding in found) else 0
 
 
-def diagnose(srs_folder: Path, data_folder: Path | None) -> Iterable[Finding]:
-    """Look at packages, machine, disk, caches and data, in that order; ``data_folder`` None looks for none."""
-    yield from package_findings()
-    memory = psutil.virtual_memory()
-    machine = this_machine()
-    yield Finding("processor", State.GOOD, f"{machine.processor}, {machine.cores} usable cores")
-    yield _enough("memory", memory.available, SEARCH_BYTES, f"of {_gib(memory.total)}")
-    yield _enough("disk", shutil.disk_usage(Path.cwd()).free, STUDY_DISK_BYTES, f"below {Path.cwd()}")
-    yield _gpu()
-    yield _scoring_networks()
-    yield Finding("models", State.GOOD, ", ".join(released_names()) or "none come with the project")
-    yield _data(data_folder)
-    yield srs_finding(srs_folder)
-    yield from proving_findings(memory.available, machine.digest)
-
-
 def package_findings() -> Iterable[Finding]:
     """Compare the installed versions with what the project asks for, extras aside."""
+    try:
+        from packaging.requirements import InvalidRequirement, Requirement
+    except ImportError:
+        yield Finding("packaging", State.BAD, "it must be installed to compare versions")
+        return
     try:
         wanted = [Requirement(text) for text in requires(PROJECT) or ()]
         yield Finding(PROJECT, State.GOOD, f"{version(PROJECT)} with Python {sys.version.split()[0]}")
@@ -115,110 +79,6 @@ def package_findings() -> Iterable[Finding]:
         good = requirement.specifier.contains(found, prereleases=True)
         text = found if good else f"must be {requirement.specifier}; found {found}"
         yield Finding(requirement.name, State.GOOD if good else State.BAD, text)
-
-
-def srs_finding(folder: Path) -> Finding:
-    """Say which reference strings are kept in ``folder``, and whether one of them is damaged."""
-    kept, damaged = list[str](), list[str]()
-    for path in sorted(folder.glob("*.srs")):
-        try:
-            check_srs_file(path)
-            kept.append(path.stem)
-        except ArtifactError as error:
-            damaged.append(str(error))
-    if damaged:
-        return Finding("reference strings", State.BAD, "; ".join(damaged))
-    return Finding("reference strings", State.GOOD, ", ".join(kept) or f"none yet in {folder}; made when one is needed")
-
-
-def proving_findings(free_bytes: int, machine_digest: str) -> Iterable[Finding]:
-    """Predict which checked circuits fit in the free memory, the largest last."""
-    try:
-        model = machine_cost_model(machine_digest)
-    except ArtifactError as error:
-        yield Finding("cost model", State.BAD, str(error))
-        return
-    if calibrated_path(machine_digest).exists():
-        yield Finding("cost model", State.GOOD, "calibrated on this machine")
-    else:
-        other = f"{model.machine.processor}, {model.machine.cores} cores, {_gib(model.machine.memory_bytes)}"
-        yield Finding(
-            "cost model", State.NOTE, f"measured on another: {other}; python -m zk.cost calibrate measures this one"
-        )
-    fitting = [(cost, predict_cost(cost, model)) for cost in map(full_circuit, HEIGHTS)]
-    fitting = [(cost, found) for cost, found in fitting if found.admission_bytes <= free_bytes]
-    if not fitting:
-        yield Finding("proofs", State.NOTE, "no circuit is predicted to fit in the free memory")
-    for cost, found in fitting[-3:]:
-        yield Finding(
-            "proofs",
-            State.GOOD,
-            f"checked circuits of {cost.rows:,} rows (2^{cost.logrows}): {found.seconds['prove'].middle:.0f} s and "
-            f"{_gib(found.admission_bytes)} to prove one, predicted",
-        )
-
-
-def full_circuit(logrows: int) -> CircuitCost:
-    """Return the figures of a checked circuit of two inner columns that fills one block at that height."""
-    inner, tables = 2, 2
-    rows = usable_rows(logrows) - 1
-    return CircuitCost(
-        einsum_distinct=0,
-        einsum_instances=0,
-        rows=rows,
-        total_assignments=rows * inner,
-        total_const_size=0,
-        static_lookups=tables,
-        range_checks=0,
-        dynamic_lookups=0,
-        shuffles=0,
-        einsum_column_cells=0,
-        public_values=min(3 * 32 * 32, rows),
-        num_inner_cols=inner,
-        logrows=logrows,
-        blocks=1,
-        columns=3 * inner + 5,
-        lookup_arguments=tables * inner,
-        table_columns=1,
-        table_parts=(1,) * tables,
-        committed_columns=3,
-    )
-
-
-def _gpu() -> Finding:
-    if torch.cuda.is_available():
-        return Finding("GPU", State.GOOD, torch.cuda.get_device_name())
-    return Finding("GPU", State.NOTE, f"none that torch {torch.__version__} finds; training runs on the processor")
-
-
-def _scoring_networks() -> Finding:
-    count = sum(1 for _ in SHIPPED.glob("*.safetensors"))
-    if count:
-        return Finding("scoring networks", State.GOOD, f"{count} come with the project, for CIFAR-10")
-    return Finding("scoring networks", State.NOTE, "none come with this installation; they are trained when needed")
-
-
-def _data(folder: Path | None) -> Finding:
-    if folder is None:
-        return Finding("data", State.GOOD, "digits come with scikit-learn; give dataset.root=FOLDER to look for others")
-    missing = [name for name in ("train.parquet", "test.parquet") if not (folder / name).is_file()]
-    if missing:
-        return Finding("data", State.BAD, f"{folder} must hold {' and '.join(missing)}; it does not")
-    sizes = [f"{name}.parquet {file_sha256(folder / f'{name}.parquet')[:12]}" for name in ("train", "test")]
-    return Finding("data", State.GOOD, f"{folder}: {', '.join(sizes)}")
-
-
-def _enough(name: str, found: int, wanted: int, of: str) -> Finding:
-    text = f"{_gib(found)} free {of}"
-    return (
-        Finding(name, State.GOOD, text)
-        if found >= wanted
-        else Finding(name, State.BAD, f"{text}; {_gib(wanted)} needed")
-    )
-
-
-def _gib(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB"
 
 
 if __name__ == "__main__":

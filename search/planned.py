@@ -60,14 +60,9 @@ class CircuitPlanning:
 def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, planning: CircuitPlanning) -> CircuitPlan:
     """Plan the circuit of ``generator`` in ``folder`` and leave the table of candidates there as ``plan.txt``."""
     exported = export_generator(generator, spec, folder / NETWORK_NAME)
-    drawn = [
-        circuit_inputs(spec, seed=planning.seed, index=index, label=index % spec.num_classes)
-        for index in range(planning.samples)
-    ]
-    samples = [torch.cat(column) for column in zip(*drawn, strict=True)]
     plan = make_plan(
         exported.path,
-        samples,
+        planning_samples(spec, planning),
         folder,
         goal=planning.goal,
         form=planning.options,
@@ -77,6 +72,15 @@ def plan_generator(spec: GeneratorSpec, generator: Generator, folder: Path, plan
     )
     write_text(folder / "plan.txt", plan_table(plan) + "\n")
     return plan
+
+
+def planning_samples(spec: GeneratorSpec, planning: CircuitPlanning) -> list[Tensor]:
+    """Return the inputs that a plan measures ranges and fidelity on: [samples, ...] for each input of the circuit."""
+    drawn = [
+        circuit_inputs(spec, seed=planning.seed, index=index, label=index % spec.num_classes)
+        for index in range(planning.samples)
+    ]
+    return [torch.cat(column) for column in zip(*drawn, strict=True)]
 
 
 class CircuitSampler:

@@ -36,7 +36,7 @@ FLOORS = [
     {"search.study"},
     {"search.interrupted"},
     {"search.endings", "search.released.again"},
-    {"search.proving", "search.released.measure"},
+    {"search.proving", "search.released.measure", "search.released.write"},
     {"search.planned"},
     {"search.ray_engine"},
     {"search.engines"},
@@ -112,7 +112,6 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 COMPOSITION_ROOTS = {
     "evaluation.classifier.__main__",
-    "evaluation.classifier.export",
     "zk.prove_model",
     "zk.verify_model",
 }

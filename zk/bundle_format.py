@@ -15,7 +15,7 @@ from typing import Any
 from zk.errors import ArtifactError
 
 FORMAT_NAME = "zkgan-search proof bundle"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, PROOF, PUBLIC_VALUES, SETTINGS, VK = (
     "manifest.json",
     "proof.bin",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from evaluation.errors import EvaluationError
 from search.errors import SearchError
 from search.released.model import MODELS, released_names
-from search.released.prove import ReleasedProof, prove_released
+from search.released.prove import IMAGE_NAME, ReleasedProof, prove_released
 from search.released.request import ProofRequest, read_proof_request
 from zk.errors import ZkError
 from zk.prove import bundle_lines, stage_lines, verdict_lines
@@ -25,12 +25,14 @@ Options
   seed=N             of the latent; default 0
   latent=private     keep the latent secret (default), or public
   chain=true         prove with the image what the classifier takes it for
-  out=FOLDER         must not exist; default mlruns/proofs/NAME-CLASS-SEED
+  out=FOLDER         must not exist, and appears if the proof counts; default mlruns/proofs/NAME-CLASS-SEED
   srs=test-only      a reference string drawn here, for tests (default), or ceremony: the public one, downloaded
   srs_folder=FOLDER  where reference strings are kept; default mlruns/srs
   threads=N          of EZKL; default: all cores
   memory_gb=N, seconds=N
                      limits of each stage; defaults 8 and 600
+
+A private latent need not come from any seed, for all that a proof shows; a public one can be compared with its seed's.
 
 Exit status: 0 only if the proof counts: verified, tampered copies rejected, wiring linked.
 """
@@ -52,9 +54,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _result_lines(request: ProofRequest, proof: ReleasedProof) -> list[str]:
-    lines = [] if proof.image is None else [f"image {proof.image}"]
     if proof.bundle is None:
-        return [*lines, f"NOT PROVED ({proof.run.outcome}); no bundle was written"]
-    check = f"python -m zk.verify {proof.bundle.path} model={request.model}"
-    place = "" if request.srs_folder.as_posix() == "mlruns/srs" else f" --srs {proof.srs}"
-    return [*lines, *bundle_lines(proof.bundle), f"check it: {check}{place}"]
+        return [f"NOT PROVED ({proof.run.outcome}); nothing was written"]
+    words = [str(proof.bundle.path), f"model={request.model}", f"label={request.label}"]
+    words += [] if request.private_latent else [f"seed={request.seed}"]
+    words += ["chain=true"] if request.chain else []
+    words += [f"--srs {proof.srs}", f"--memory-gb {request.memory_bytes / 1e9:g}", f"--seconds {request.seconds:g}"]
+    check = f"check it: python -m zk.verify {' '.join(words)}"
+    return [f"image {proof.bundle.path.parent / IMAGE_NAME}", *bundle_lines(proof.bundle), check]

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zk.bundle import read_bundle
 from zk.bundle_check import verify_bundle
 from zk.bundle_format import BundleError
 from zk.bundle_manifest import PublicTensor
-from zk.bundle_verdict import BundleVerification
+from zk.bundle_verdict import BundleVerification, Check
 from zk.class_claim import check_class, named_class
 from zk.srs import srs_path
 from zk.stages import write_json
@@ -22,7 +22,6 @@ from zk.types import Budget
 
 ACCEPTED, REJECTED, UNREADABLE = 0, 1, 2
 SRS_FOLDER = Path("mlruns/srs")
-_MODEL = "model="
 _MARKS = {"passed": "ok  ", "failed": "FAIL", "not run": "-   "}
 
 
@@ -30,20 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status: 0 accepted, 1 rejected, 2 unreadable (or bad usage)."""
     parser = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    names = [word.removeprefix(_MODEL) for word in given if word.startswith(_MODEL)]
-    options = parser.parse_args([word for word in given if not word.startswith(_MODEL)])
+    options = parser.parse_intermixed_args(given)
     if not (options.memory_gb > 0 and options.seconds > 0):
         parser.error("--memory-gb and --seconds must be above zero")
-    if len(names) > 1 or (names and options.model is not None):
-        parser.error("give one model: model=NAME or --model FILE")
-    if not names:
-        return _verify(options)
+    if not options.expected:
+        return _verify(options, lambda result: ())
+    if not any(word.startswith("model=") for word in options.expected) or any("=" not in w for w in options.expected):
+        parser.error(f"what is expected begins with model=NAME; got {' '.join(options.expected)}")
+    if options.model is not None or options.no_rebuild:
+        parser.error("model=NAME gives the model, and has key and settings rebuilt: leave --model and --no-rebuild out")
     from zk.verify_model import checked_against  # here, because it needs all packages, and others' bundles do not
 
-    return checked_against(names[0], options, _verify)
+    return checked_against(options.expected, options, _verify)
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace, claims: Callable[[BundleVerification], Sequence[Check]]) -> int:
     result = verify_bundle(
         options.bundle,
         options.srs or default_srs(options.bundle),
@@ -54,8 +54,8 @@ def _verify(options: argparse.Namespace) -> int:
         model_path=options.model,
         rebuild=not options.no_rebuild,
     )
-    if options.same_class is not None:
-        result = dataclasses.replace(result, checks=(*result.checks, check_class(result, options.same_class)))
+    named = () if options.same_class is None else (check_class(result, options.same_class),)
+    result = dataclasses.replace(result, checks=(*result.checks, *named, *claims(result)))
     print("\n".join(report_lines(result)))
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +126,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Check a proof bundle. Exit status: 0 accepted, 1 rejected, 2 unreadable.",
     )
     parser.add_argument("bundle", type=Path, help="folder or .zip")
+    parser.add_argument(
+        "expected",
+        nargs="*",
+        metavar="model=NAME",
+        help="the bundle must be of this model that comes with the project, in the layout that it comes with; with "
+        "chain=true, of it and the classifier behind it; label=CLASS: of that class; seed=N: of the public latent of "
+        "that seed (a private latent may be any)",
+    )
     parser.add_argument(
         "--srs", type=Path, help=f"the SRS file that the bundle was proved with; looked for in {SRS_FOLDER} if left out"
     )

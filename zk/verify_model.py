@@ -1,54 +1,64 @@
-"""The network that a bundle should be about, from a model that comes with the project."""
+"""``python -m zk.verify BUNDLE model=NAME``: check that a bundle is of a model that comes with the project."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evaluation.classifier.shipped import SHIPPED
 from evaluation.errors import EvaluationError
+from search.circuit import INPUT_NAMES, circuit_inputs
 from search.errors import SearchError
-from search.released.model import CHAIN, IMAGE, MODELS, read_released
+from search.options import parse_options
+from search.released.model import CHAIN, IMAGE, MODELS, ReleasedModel, read_released
 from search.released.prove import released_network
-from zk.bundle import read_bundle
-from zk.bundle_format import BundleError
+from search.released.request import seed_of
+from zk.bundle_verdict import BundleVerification, Check
+from zk.class_claim import check_class
 from zk.errors import ZkError
+from zk.model_claim import check_asked, check_latent, check_layout
 
-CLASS_INPUT = "one_hot"
 FAILED = 2
+LATENT, ONE_HOT = INPUT_NAMES
+Claims = Callable[[BundleVerification], Sequence[Check]]
+"""Checks beside those of the bundle itself."""
 
 
-def checked_against(name: str, options: argparse.Namespace, verify: Callable[[argparse.Namespace], int]) -> int:
-    """Run ``verify`` with the network of model ``name``; gives the exit status, 2 if there is no such network."""
+def checked_against(
+    words: Sequence[str], options: argparse.Namespace, verify: Callable[[argparse.Namespace, Claims], int]
+) -> int:
+    """Run ``verify`` with the network of the model that ``words`` (``model=NAME``, ``label=CLASS``, ...) expect.
+
+    Gives the exit status, 2 if there is no such model or class.
+    """
     try:
+        given = parse_options(words, single=("model", "label", "seed", "chain"))
+        model = read_released(str(given.one("model")), MODELS)
+        label, seed = given.one("label"), given.one("seed")
+        wanted = None if label is None else model.label_of(label)
+        kind = CHAIN if given.flag("chain") else IMAGE
         with tempfile.TemporaryDirectory(prefix="zk-verify-") as folder:
-            options.model, asked = network_of(name, options.bundle, Path(folder), models=MODELS, classifiers=SHIPPED)
-            options.same_class = options.same_class or asked
-            return verify(options)
+            options.model = released_network(model, kind, Path(folder), SHIPPED)
+            return verify(options, claims_of(model, kind, wanted, None if seed is None else seed_of(seed)))
     except (SearchError, ZkError, EvaluationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
 
 
-def network_of(name: str, bundle: Path, folder: Path, *, models: Path, classifiers: Path) -> tuple[Path, str | None]:
-    """Write the network of model ``name`` that the bundle claims to be about to ``folder``.
+def claims_of(model: ReleasedModel, kind: str, label: int | None, seed: int | None) -> Claims:
+    """Return the checks that a bundle of ``kind`` must pass beside its own: layout, class, and what was expected."""
+    layout = model.layout(kind)
+    allowed = [replace(layout, private_inputs=private) for private in ((), (LATENT,))]
 
-    Returns:
-        The ONNX file: the generator, or the chain of generator and classifier for a bundle that is not of the
-        generator. And the input that names the class which a chain has to find; None for a generator.
+    def claims(result: BundleVerification) -> list[Check]:
+        checks = [check_layout(result, allowed), check_asked(result, ONE_HOT, model.class_names, label)]
+        if seed is not None:
+            latent = circuit_inputs(model.spec, seed=seed)[0]
+            checks.append(check_latent(result, LATENT, latent.flatten().double().tolist()))
+        return [*checks, check_class(result, ONE_HOT)] if kind == CHAIN else checks
 
-    Raises:
-        ReleaseError: no such model, or its files are damaged.
-        ZkError: the network cannot be exported.
-        CacheFileError: the classifier's files are damaged.
-    """
-    model = read_released(name, models)
-    try:
-        claimed = read_bundle(bundle).manifest.model_sha256
-    except BundleError:  # which the verifier then reports
-        claimed = model.network_sha256
-    kind = IMAGE if claimed == model.network_sha256 or CHAIN not in model.layouts else CHAIN
-    return released_network(model, kind, folder, classifiers), CLASS_INPUT if kind == CHAIN else None
+    return claims

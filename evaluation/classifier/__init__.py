@@ -2,7 +2,7 @@
 
 from evaluation.classifier.architectures import build_classifier
 from evaluation.classifier.cache import TrainedClassifier, classifier_digest, load_or_train, load_shipped
-from evaluation.classifier.folding import fold_batchnorm
+from evaluation.classifier.folding import circuit_form, fold_batchnorm
 from evaluation.classifier.judge import build_judge
 from evaluation.classifier.network import FeatureClassifier, count_parameters
 from evaluation.classifier.picture import draw_confusion, write_confusion_png
@@ -32,6 +32,7 @@ __all__ = [
     "build_judge",
     "build_network",
     "build_report",
+    "circuit_form",
     "classifier_digest",
     "count_parameters",
     "draw_confusion",

@@ -13,11 +13,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.classifier.cache import TrainedClassifier, load_or_train
-from evaluation.classifier.export import export_classifier
+from evaluation.classifier.folding import circuit_form
 from evaluation.classifier.picture import write_confusion_png
 from evaluation.classifier.training import TrainingProgress
 from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
+from zk.export import export_onnx
 
 
 def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
@@ -36,7 +37,8 @@ def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
     classifier = _trained("classifier", config.classifier, dataset, config)
     judge = _trained("judge", config.judge, dataset, config)
     print(format_table(classifier, judge))
-    exported = export_classifier(classifier, output_dir / "classifier.onnx")
+    module, example = circuit_form(classifier)
+    exported = export_onnx(module, example, output_dir / "classifier.onnx", ("image",), ("logits",), tolerance=1e-3)
     facts = {
         "config": OmegaConf.to_container(config, resolve=True),
         "dataset_digest": dataset.digest,

@@ -6,8 +6,10 @@ import copy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from evaluation.classifier.cache import TrainedClassifier
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -28,6 +30,12 @@ def fold_batchnorm(module: ModuleT) -> ModuleT:
             if isinstance(member, nn.BatchNorm2d):
                 setattr(child, name, _as_depthwise(member))
     return folded
+
+
+def circuit_form(classifier: TrainedClassifier) -> tuple[nn.Module, tuple[Tensor]]:
+    """Give a classifier in the form that circuits are made of: without BatchNorm, and an image [1, 3, S, S] for it."""
+    size = classifier.spec.image_size
+    return fold_batchnorm(classifier.module).cpu(), (torch.zeros(1, 3, size, size),)
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.utils import instantiate
 
+from evaluation.classifier import load_shipped
 from gan.data import ImageDataset
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
@@ -25,14 +26,13 @@ from search.released.model import MODELS, read_released, released_names
 from search.released.prove import prove_released
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import read_proof_request
-from search.released.write import ReleasePlanning, file_facts, write_released
+from search.released.write import file_facts, write_released
 from search.reproduce.request import tolerance_of
 from search.run import CONFIG_FOLDER, build_settings, problem_in
 from search.session import train_judges
 from search.settings import SessionSettings
 from search.several import composed
 from search.weights import load_generator
-from zk.checked.options import CheckedOptions
 from zk.machine import this_machine
 from zk.types import Budget
 
@@ -42,8 +42,8 @@ Models that come with the project: {models}.
 
   python -m search.released check model=NAME [tolerance=X]
       Compute the first 2,000 images by the circuit, score them with the networks that come with the project, and
-      compare with the record. Needs no data. Exit status 0 if all figures are within X, times the recorded figure where
-      that is above 1; default {tolerance}.
+      compare with what was recorded of these: accuracy, judge accuracy, Inception Score, diversity. Needs no data. Exit
+      status 0 if all are within X, times the recorded figure where that is above 1; default {tolerance}.
 
   python -m search.released write model=NAME folder=TRIAL dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME.
@@ -93,9 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if held[0] else 1
 
 
+def _take_only(options: Options, names: Collection[str], overrides: Sequence[str] = ()) -> None:
+    """Refuse options of other actions."""
+    if others := [*(name for name in options.values if name not in names), *overrides]:
+        raise ConfigError(f"this takes {', '.join(f'{name}=' for name in names)} only; got {others[0]}")
+
+
 def _check(options: Options, overrides: list[str]) -> bool:
-    if overrides:
-        raise ConfigError(f"check takes model= and tolerance= only; got {overrides[0]}")
+    _take_only(options, ("model", "tolerance"), overrides)
     model = read_released(str(options.one("model")))
     tolerance = tolerance_of(options)
     found = score_again(model, tolerance=TOLERANCE if tolerance is None else tolerance, budget=LIMITS)
@@ -104,22 +109,21 @@ def _check(options: Options, overrides: list[str]) -> bool:
 
 
 def _write(options: Options, overrides: list[str]) -> bool:
-    if (folder := options.one("folder")) is None:
-        raise ConfigError("folder=TRIAL must be given: a candidate's folder below mlruns/studies")
+    _take_only(options, ("model", "folder"))
+    if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
+        raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
     settings, dataset = _session(overrides)
-    base = settings.proving.options
-    assert isinstance(base, CheckedOptions)  # _session asks for it
-    spec, generator = load_generator(Path(folder))
-    planning = settings.proving.planning
+    spec, generator = load_generator(folder)
+    classifier = load_shipped(train_judges(settings, dataset).classifier.digest)  # one that all machines have
     model = write_released(
         str(options.one("model")),
         spec,
         generator,
         class_names=dataset.class_names,
-        classifier=train_judges(settings, dataset).classifier,
-        planning=ReleasePlanning(goal=planning.goal, base=base, budget=planning.budget, bits=settings.proving.bits),
+        classifier=classifier,
+        planning=settings.proving.planning,
         root=MODELS,
-        training=_training(Path(folder)),
+        training=_training(folder),
     )
     print(f"{model.folder}: " + "; ".join(f"{kind} {layout}" for kind, layout in model.layouts.items()))
     return True
@@ -132,10 +136,15 @@ def _training(folder: Path) -> dict[str, Any]:
 
 
 def _score(options: Options, overrides: list[str]) -> bool:
+    _take_only(options, ("model", "samples"))
     settings, dataset = _session(overrides)
     model = read_released(str(options.one("model")))
     samples, seed, cache = options.count("samples") or 10_000, settings.evaluation.seed, settings.cache_folder
     judges = train_judges(settings, dataset)
+    for network in (judges.classifier, judges.judge):
+        load_shipped(network.digest)  # what others check with
+    if dataset.class_names != model.class_names:
+        raise ConfigError(f"dataset must have the classes {', '.join(model.class_names)}; {dataset.name} has others")
     wanted = len(dataset.train) if settings.cas_images is None else settings.cas_images
     images = circuit_images(model, samples=max(samples, wanted), seed=seed, budget=LIMITS)
     scores = scores_with_data(
@@ -157,6 +166,7 @@ def _score(options: Options, overrides: list[str]) -> bool:
 
 
 def _prove(options: Options, overrides: list[str]) -> bool:
+    _take_only(options, ("model",))
     with tempfile.TemporaryDirectory(prefix="prove-model-") as folder:
         request = read_proof_request([f"model={options.one('model')}", f"out={folder}/proof", *overrides])
         proof = prove_released(request, print)
@@ -168,8 +178,7 @@ def _prove(options: Options, overrides: list[str]) -> bool:
 
 
 def _table(options: Options, overrides: list[str]) -> bool:
-    if overrides:
-        raise ConfigError(f"table takes out= only; got {overrides[0]}")
+    _take_only(options, ("out",), overrides)
     rows = [record_row(read_released(name)) for name in released_names()]
     print("\n".join(record_table(rows)))
     if (out := options.one("out")) is not None:

@@ -30,23 +30,25 @@ def score_again(
         classifiers: folder of the scoring networks.
 
     Raises:
-        ReleaseError: no scores are recorded.
+        ReleaseError: no scores of these images are recorded, or others.
         CacheFileError: a scoring network does not come with the project.
         ZkError: the circuit cannot be built.
     """
-    recorded = model.scores.get("check")
-    if not isinstance(recorded, dict):
-        raise ReleaseError(f"{model.name} must have recorded scores; score it first: python -m search.released score")
-    seed = int(model.scores["seed"])
-    images = circuit_images(model, samples=int(recorded["samples"]), seed=seed, budget=budget)
-    found = scores_without_data(
-        images,
-        model.spec.num_classes,
-        classifier=load_shipped(str(model.scores["classifier_digest"]), classifiers),
-        judge=load_shipped(str(model.scores["judge_digest"]), classifiers),
-        seed=seed,
-    )
-    before = {name: float(value) for name, value in recorded.items()}
+    try:
+        before = {str(name): float(value) for name, value in model.scores["check"].items()}
+        samples, seed = int(before["samples"]), int(model.scores["seed"])
+        networks = [str(model.scores[name]) for name in ("classifier_digest", "judge_digest")]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(
+            f"{model.name} must have recorded scores to compare with ({error!r}); python -m search.released score"
+        ) from error
+    images = circuit_images(model, samples=samples, seed=seed, budget=budget)
+    classifier, judge = (load_shipped(digest, classifiers) for digest in networks)
+    found = scores_without_data(images, model.spec.num_classes, classifier=classifier, judge=judge, seed=seed)
+    if set(found) != set(before):
+        raise ReleaseError(
+            f"{model.name} must have recorded {', '.join(sorted(found))}; it has {', '.join(sorted(before))}"
+        )
     return compare_figures("scores", before, found, tolerance=tolerance)
 
 

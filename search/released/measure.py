@@ -51,8 +51,7 @@ def circuit_images(
         ZkError: its circuit cannot be built.
     """
     with tempfile.TemporaryDirectory(prefix="model-") as name:
-        exported = model.export(Path(name))
-        circuit = build_checked(exported.path, model.layouts[IMAGE], Path(name) / "circuit", budget=budget)
+        circuit = build_checked(model.export(Path(name)), model.layout(IMAGE), Path(name) / "circuit", budget=budget)
         sampler = CircuitSampler(CheckedSimulator(circuit), model.spec, seed=seed)
         images = collect_images(sampler, labels=balanced_labels(samples, model.spec.num_classes), batch_size=250)
     say(f"{model.name}: {samples:,} images by its circuit, {sampler.refused} of them without a proof")

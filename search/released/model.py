@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
+from evaluation.classifier.shipped import SHIPPED
 from gan.errors import SpecError
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, export_generator
 from search.errors import ReleaseError
-from search.weights import SPEC_NAME, load_generator, weights_sha256
+from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
 from zk.checked.options import CheckedOptions
 from zk.errors import ZkError
-from zk.export import OnnxExport
+from zk.srs import file_sha256
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 """Where they lie in a checkout: a folder each."""
@@ -27,7 +30,9 @@ IMAGE, CHAIN = "image", "chain"
 """What is proved: an image, or an image and what the classifier takes it for."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_LARGEST_FACTS_BYTES = 1_000_000
+_LARGEST_TEXT = 1_000_000
+LARGEST_WEIGHTS = 5_000_000
+"""Bytes that a repository can carry for each model."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class ReleasedModel:
         folder: with spec, weights and facts.
         spec: of the generator.
         class_names: one for each class.
-        network_sha256: of the ONNX file that the pinned packages export from the weights; a proof is about this file.
+        network_sha256: of the ONNX files that the pinned packages export from the weights, by what is proved: the
+            generator's, and that of the chain. Proofs are about these files.
         classifier_digest: of the classifier that chains end in; it comes with the project, too.
         layouts: of the circuits, by what is proved.
         scores: figures by name, and what they were computed on.
@@ -51,7 +57,7 @@ class ReleasedModel:
     folder: Path
     spec: GeneratorSpec
     class_names: tuple[str, ...]
-    network_sha256: str
+    network_sha256: Mapping[str, str]
     classifier_digest: str
     layouts: Mapping[str, CheckedOptions]
     scores: Mapping[str, Any]
@@ -66,30 +72,60 @@ class ReleasedModel:
         """
         if text in self.class_names:
             return self.class_names.index(text)
-        if text.isascii() and text.isdecimal() and int(text) < len(self.class_names):
+        if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < len(self.class_names):
             return int(text)
-        raise ReleaseError(
-            f"label must be one of {', '.join(self.class_names)}, or 0 to {len(self.class_names) - 1}; got {text!r}"
-        )
+        names, last = ", ".join(self.class_names), len(self.class_names) - 1
+        raise ReleaseError(f"label must be one of {names}, or 0 to {last}; got {text[:40]!r}")
+
+    def layout(self, kind: str) -> CheckedOptions:
+        """Return the layout of the circuit that proves ``kind``.
+
+        Raises:
+            ReleaseError: the model has none.
+        """
+        if kind not in self.layouts or kind not in self.network_sha256:
+            raise ReleaseError(f"{self.name} must have a circuit for {kind}; it has {', '.join(self.layouts)}")
+        return self.layouts[kind]
 
     def generator(self) -> Generator:
-        """Return the trained generator, in evaluation mode on the CPU."""
-        return load_generator(self.folder)[1]
+        """Return the trained generator, in evaluation mode on the CPU.
 
-    def export(self, folder: Path) -> OnnxExport:
-        """Write the network to ``folder`` as ONNX.
+        Raises:
+            ReleaseError: the weights are not those of the spec.
+        """
+        try:
+            return load_generator(self.folder)[1]
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise ReleaseError(f"the weights of {self.name} must be those of its spec; {error}") from error
+
+    def export(self, folder: Path) -> Path:
+        """Write the generator to ``folder`` as ONNX.
 
         Raises:
             ReleaseError: other bytes come out than those that proofs are about.
             ZkError: it cannot be exported.
         """
-        exported = export_generator(self.generator(), self.spec, folder / NETWORK_NAME)
-        if exported.digest != self.network_sha256:
+        path = export_generator(self.generator(), self.spec, folder / NETWORK_NAME).path
+        self.check_network(IMAGE, path)
+        return path
+
+    def check_network(self, kind: str, path: Path) -> None:
+        """Compare an exported network with the one that proofs of ``kind`` are about.
+
+        Raises:
+            ReleaseError: they differ.
+        """
+        found = file_sha256(path)
+        if found != self.network_sha256.get(kind):
             raise ReleaseError(
-                f"the network of {self.name} must have SHA-256 {self.network_sha256}; the one exported here has "
-                f"{exported.digest}; install the packages that constraints.txt pins"
+                f"the {kind}'s network of {self.name} must have SHA-256 {self.network_sha256.get(kind)}; the one "
+                f"exported here has {found}; install the packages that constraints.txt pins"
             )
-        return exported
+
+
+def is_name(text: str) -> bool:
+    """Say whether a model may be called ``text``."""
+    return _NAME.fullmatch(text) is not None and text != SHIPPED.name
 
 
 def released_names(root: Path = MODELS) -> list[str]:
@@ -104,12 +140,13 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
         ReleaseError: there is none, or its files do not belong together.
     """
     folder = root / name
-    if _NAME.fullmatch(name) is None or not (folder / FACTS_NAME).is_file():
+    if not is_name(name) or not (folder / FACTS_NAME).is_file():
         known = ", ".join(released_names(root)) or "none"
         raise ReleaseError(f"model must be one of those that come with the project ({known}); got {name!r}")
     try:
-        if (folder / FACTS_NAME).stat().st_size > _LARGEST_FACTS_BYTES:
-            raise ValueError(f"it is larger than {_LARGEST_FACTS_BYTES:,} bytes")
+        for path, limit in ((FACTS_NAME, _LARGEST_TEXT), (SPEC_NAME, _LARGEST_TEXT), (WEIGHTS_NAME, LARGEST_WEIGHTS)):
+            if (folder / path).stat().st_size > limit:
+                raise ValueError(f"{path} is larger than {limit:,} bytes")
         facts = json.loads((folder / FACTS_NAME).read_text(encoding="utf-8"))
         spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
         found = {"weights_sha256": weights_sha256(folder), "spec_digest": spec.digest}
@@ -118,18 +155,20 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
                 raise ReleaseError(
                     f"{what} of {name} must be {facts[what]}; its file has {digest}; take the files of one commit"
                 )
+        if len(facts["class_names"]) != spec.num_classes:
+            raise ReleaseError(f"{name} must name {spec.num_classes} classes; it names {len(facts['class_names'])}")
         layouts = {str(kind): CheckedOptions.from_json(layout) for kind, layout in facts["layouts"].items()}
         return ReleasedModel(
             name=name,
             folder=folder,
             spec=spec,
             class_names=tuple(map(str, facts["class_names"])),
-            network_sha256=str(facts["network_sha256"]),
+            network_sha256={str(kind): str(digest) for kind, digest in facts["network_sha256"].items()},
             classifier_digest=str(facts["classifier_digest"]),
             layouts=layouts,
             scores=dict(facts["scores"]),
             training=dict(facts["training"]),
             proof=dict(facts["proof"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZkError, SpecError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZkError, SpecError) as error:
         raise ReleaseError(f"{FACTS_NAME} of {name} must describe the model in its folder; {error!r}") from error

@@ -61,18 +61,15 @@ def read_proof_request(arguments: Sequence[str]) -> ProofRequest:
     options = parse_options(arguments, single=OPTIONS)
     if options.words:
         raise ConfigError(f"options are key=value; got {options.words[0]!r}")
-    model, label, seed, chain = (
-        _needed(options, "model"),
-        _needed(options, "label"),
-        _seed(options),
-        options.flag("chain"),
-    )
-    default = Path("mlruns/proofs") / f"{model}-{label}-{seed}{'-chain' if chain else ''}"
+    model, label, chain = _needed(options, "model"), _needed(options, "label"), options.flag("chain")
+    seed, private = seed_of(options.one("seed") or "0"), _choice(options, "latent", (PRIVATE, PUBLIC)) == PRIVATE
+    kind = f"{'' if private else '-public'}{'-chain' if chain else ''}"
+    default = Path("mlruns/proofs") / f"{model}-{label}-{seed}{kind}"
     return ProofRequest(
         model=model,
         label=label,
         seed=seed,
-        private_latent=_choice(options, "latent", (PRIVATE, PUBLIC)) == PRIVATE,
+        private_latent=private,
         chain=chain,
         out=Path(options.one("out") or default),
         srs_kind=SrsKind(_choice(options, "srs", tuple(str(kind) for kind in SrsKind))),
@@ -89,10 +86,14 @@ def _needed(options: Options, name: str) -> str:
     return text
 
 
-def _seed(options: Options) -> int:
-    text = options.one("seed") or "0"
-    if not (text.isascii() and text.isdecimal()) or int(text) > _LARGEST_SEED:
-        raise ConfigError(f"seed must be a whole number from 0 to {_LARGEST_SEED}; got {text!r}")
+def seed_of(text: str) -> int:
+    """Read a seed.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 20) or int(text) > _LARGEST_SEED:
+        raise ConfigError(f"seed must be a whole number from 0 to {_LARGEST_SEED}; got {text[:40]!r}")
     return int(text)
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from search import doctor
-from search.doctor import Finding, State, full_circuit, main, package_findings, proving_findings, srs_finding
+from search import diagnosis, doctor
+from search.diagnosis import full_circuit, proving_findings, srs_finding
+from search.doctor import main, package_findings
+from search.finding import Finding, State
 from zk.cost import predict_cost
+
+
+@pytest.fixture(autouse=True)
+def enough_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine that runs the tests is."""
+    monkeypatch.setattr(diagnosis, "SEARCH_BYTES", 0)
+    monkeypatch.setattr(diagnosis, "STUDY_DISK_BYTES", 0)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -39,7 +49,7 @@ def test_missing_data_and_damaged_strings_are_found(tmp_path: Path, capsys: pyte
 
 
 def iter_data(folder: Path) -> Iterator[Finding]:
-    return (finding for finding in doctor.diagnose(folder, folder) if finding.name == "data")
+    return (finding for finding in diagnosis.diagnose(folder, folder) if finding.name == "data")
 
 
 def test_other_versions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +73,23 @@ def test_other_versions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["two"].text in ("must be <3,>=1; found 3.0", "must be >=1,<3; found 3.0")
     del installed[doctor.PROJECT]
     assert [finding.state for finding in package_findings()] == [State.BAD]
+
+
+def test_a_package_that_does_not_load_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "search.diagnosis", None)
+    assert main([]) == 1
+    assert lines(capsys)["imports"] == "MISSING"
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert main([]) == 1
+    assert lines(capsys) == {"packaging": "MISSING"}
+
+
+def test_too_little_room_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "SEARCH_BYTES", 2**60)
+    bad = [finding.name for finding in diagnosis.diagnose(tmp_path, None) if finding.state is State.BAD]
+    assert bad == ["memory"]
 
 
 def test_what_fits_is_what_is_predicted_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

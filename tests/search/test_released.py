@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,14 +25,16 @@ from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit import circuit_inputs
 from search.errors import ConfigError, ReleaseError
+from search.planned import CircuitPlanning
 from search.released.__main__ import main as released_main
 from search.released.again import again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
-from search.released.prove import prove_released, released_network
+from search.released.prove import ReleasedProof, prove_released, released_network
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import ProofRequest, read_proof_request
-from search.released.write import ReleasePlanning, file_facts, write_released
+from search.released.write import file_facts, write_released
+from search.weights import save_generator
 from zk import prove_model, verify_cli, verify_model
 from zk.checked.options import CheckedOptions
 from zk.export import run_onnx
@@ -43,9 +46,9 @@ from zk.types import Budget
 
 SPEC = GeneratorSpec(family="subpixel", latent_dim=4, conditioning="one_hot", widths=(4,), num_classes=2, image_size=8)
 LIMITS = Budget(4 * 10**9, 120)
-PLANNING = ReleasePlanning(
+PLANNING = CircuitPlanning(
     goal=PlanGoal(memory_bytes=10**9, mean_abs_error=0.05),
-    base=CheckedOptions(private_inputs=("latent",)),
+    options=CheckedOptions(private_inputs=("latent",)),
     budget=LIMITS,
     samples=4,
 )
@@ -145,12 +148,20 @@ def test_damaged_files_are_refused(released: Released, tmp_path: Path) -> None:
         "scores": (FACTS_NAME, json.dumps({k: v for k, v in facts.items() if k != "scores"}).encode()),
         "CheckedError": (FACTS_NAME, json.dumps(facts | {"layouts": {"image": {}}}).encode()),
         "larger than": (FACTS_NAME, b" " * 1_000_001),
+        "RecursionError": (FACTS_NAME, b"[" * 200_000),
+        "must name 2 classes": (FACTS_NAME, json.dumps(facts | {"class_names": ["frog"]}).encode()),
     }
     for message, (file, content) in cases.items():
         with pytest.raises(ReleaseError, match=message):
             read_released("tiny", damaged(file, content))
-    with pytest.raises(ReleaseError, match="constraints.txt"):
-        replace(released.model, network_sha256="0" * 64).export(tmp_path / "network")
+    for kind in (IMAGE, CHAIN):
+        other_network = replace(released.model, network_sha256={**released.model.network_sha256, kind: "0" * 64})
+        with pytest.raises(ReleaseError, match=f"the {kind}'s network .* constraints.txt"):
+            released_network(other_network, CHAIN, tmp_path / "network", released.classifiers)
+    (tmp_path / "other").mkdir()
+    save_generator(tmp_path / "other", SPEC, build_generator(replace(SPEC, latent_dim=5)))
+    with pytest.raises(ReleaseError, match="those of its spec"):
+        replace(released.model, folder=tmp_path / "other").generator()
 
 
 def test_the_networks_are_those_that_proofs_are_about(released: Released, tmp_path: Path) -> None:
@@ -162,22 +173,44 @@ def test_the_networks_are_those_that_proofs_are_about(released: Released, tmp_pa
     assert logits.shape == (1, 2)
     assert [slot.name for slot in onnx.load(str(chain)).graph.output] == ["image", "logits"]
     only_image = replace(released.model, layouts={IMAGE: released.model.layouts[IMAGE]})
-    with pytest.raises(ReleaseError, match="layout for chain; it has image"):
+    with pytest.raises(ReleaseError, match="circuit for chain; it has image"):
         released_network(only_image, CHAIN, tmp_path, released.classifiers)
     with pytest.raises(CacheFileError):
         released_network(replace(released.model, classifier_digest="0" * 64), CHAIN, tmp_path, released.classifiers)
 
 
-def test_an_image_is_proved_and_checked(
-    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+Verify = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def verify(released: Released, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Run the command that verifies against a model; gives exit status and output."""
+    monkeypatch.setattr(verify_model, "MODELS", released.models)
+    monkeypatch.setattr(verify_model, "SHIPPED", released.classifiers)
+
+    def run(proof: ReleasedProof, *words: str) -> tuple[int, str]:
+        assert proof.bundle is not None
+        capsys.readouterr()
+        status = verify_cli.main([str(proof.bundle.path), *words, "--srs", str(proof.srs)])
+        text = capsys.readouterr()
+        return status, text.out + text.err
+
+    return run
+
+
+def proved(released: Released, asked: ProofRequest) -> ReleasedProof:
+    return prove_released(asked, lambda line: None, models=released.models, classifiers=released.classifiers)
+
+
+def test_an_image_is_proved_and_checked(released: Released, tmp_path: Path, verify: Verify) -> None:
     said: list[str] = []
     proof = prove_released(request(tmp_path), said.append, models=released.models, classifiers=released.classifiers)
     assert proof.run.counts_as_proved
     assert said == ["tiny: ship of seed 7, latent private"]
     assert proof.bundle is not None
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "srs"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"image.png", "network.onnx", "bundle.zip"}
-    assert proof.bundle.manifest.model_sha256 == released.model.network_sha256
+    assert proof.bundle.manifest.model_sha256 == released.model.network_sha256[IMAGE]
     assert {tensor.name for tensor in proof.bundle.manifest.public if tensor.role != "check"} == {"one_hot", "image"}
     expected = released.model.generator()(*circuit_inputs(SPEC, seed=7, label=1))
     shown = torch.from_numpy(np.asarray(Image.open(tmp_path / "out" / "image.png")).copy()).permute(2, 0, 1)
@@ -195,20 +228,49 @@ def test_an_image_is_proved_and_checked(
     assert text.count("| tiny |") == 4
     assert "| linked |" in text
 
-    monkeypatch.setattr(verify_model, "MODELS", released.models)
-    asked = [str(tmp_path / "out" / "bundle.zip"), "model=tiny", "--srs", str(proof.srs)]
-    assert verify_cli.main(asked) == 0
-    assert "rebuild" in capsys.readouterr().out
-    assert verify_cli.main([asked[0], "model=none", *asked[2:]]) == 2
-    assert "come with the project (tiny)" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        verify_cli.main([*asked, "--model", "network.onnx"])
+    status, text = verify(proof, "model=tiny", "label=ship")
+    assert status == 0
+    assert "rebuild" in text
+    assert "a ship was asked for" in text
+    for words, answer, message in (
+        (["model=tiny", "label=frog"], 1, "a frog must have been asked for; it was a ship"),
+        (["model=tiny", "seed=7"], 1, "latent must be a public input"),
+        (["model=tiny", "chain=true"], 1, "the model must have the recorded SHA-256"),
+        (["model=none"], 2, "come with the project (tiny)"),
+        (["model=tiny", "label=toad"], 2, "label must be one of frog, ship"),
+        (["model=tiny", "colour=red"], 2, "unknown option"),
+    ):
+        status, text = verify(proof, *words)
+        assert (status, message in text) == (answer, True), text
+    for stray in (["tiny"], ["label=ship"], ["model=tiny", "stray"], ["model=tiny", "--no-rebuild"]):
+        with pytest.raises(SystemExit):
+            verify(proof, *stray)
     with pytest.raises(ReleaseError, match="nothing is replaced"):
-        prove_released(request(tmp_path), said.append, models=released.models, classifiers=released.classifiers)
+        proved(released, request(tmp_path))
+
+
+def test_other_layouts_of_the_same_weights_are_rejected(
+    released: Released, tmp_path: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = replace(released.model.layouts[IMAGE], activation_bits=1)
+    hidden = replace(released.model.layouts[IMAGE], private_inputs=("latent", "one_hot"))
+    for name, layout in (("coarse", coarse), ("hidden", hidden)):
+        monkeypatch.setattr("search.released.prove._layout", lambda model, asked, layout=layout: layout)
+        status, text = verify(proved(released, request(tmp_path, out=tmp_path / name)), "model=tiny")
+        assert status == 1
+        assert "the layout that the model comes with; it has another" in text
+        assert ("one_hot must be a public input" in text) == (name == "hidden")
+
+
+def test_a_public_latent_is_compared_with_its_seed(released: Released, tmp_path: Path, verify: Verify) -> None:
+    proof = proved(released, request(tmp_path, private_latent=False))
+    assert verify(proof, "model=tiny", "label=ship", "seed=7")[0] == 0
+    status, text = verify(proof, "model=tiny", "seed=8")
+    assert (status, "latent must be the one that the seed gives" in text) == (1, True)
 
 
 def test_a_chain_says_what_the_classifier_finds(
-    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    released: Released, tmp_path: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = released_network(released.model, CHAIN, tmp_path / "networks", released.classifiers)
 
@@ -216,25 +278,52 @@ def test_a_chain_says_what_the_classifier_finds(
         inputs = circuit_inputs(SPEC, seed=7, label=label)
         return int(np.argmax(run_onnx(chain, tuple(tensor.numpy() for tensor in inputs))[1]))
 
-    right = next(label for label in (0, 1) if answer(label) == label)
+    right = answer(0)  # of untrained networks, the class hardly depends on what was asked for
+    assert answer(1) == right
     asked = request(tmp_path, label=str(right), chain=True, private_latent=False)
-    proof = prove_released(asked, print, models=released.models, classifiers=released.classifiers)
+    proof = proved(released, asked)
     assert proof.bundle is not None
     names = {tensor.name for tensor in proof.bundle.manifest.public if tensor.role != "check"}
     assert names == {"latent", "one_hot", "image", "logits"}
-    monkeypatch.setattr(verify_model, "MODELS", released.models)
-    monkeypatch.setattr(verify_model, "SHIPPED", released.classifiers)
-    capsys.readouterr()
-    assert verify_cli.main([str(proof.bundle.path), "model=tiny", "--srs", str(proof.srs)]) == 0
-    assert f"class {right} was asked for and found" in capsys.readouterr().out
-    if answer(1 - right) == right:
-        with pytest.raises(ReleaseError, match="choose another seed"):
-            prove_released(
-                replace(asked, label=str(1 - right), out=tmp_path / "other"),
-                print,
-                models=released.models,
-                classifiers=released.classifiers,
-            )
+    status, text = verify(proof, "model=tiny", "chain=true")
+    assert (status, f"class {right} was asked for and found" in text) == (0, True)
+    status, text = verify(proof, "model=tiny")
+    assert (status, "the model must have the recorded SHA-256" in text) == (1, True)
+
+    wrong = replace(asked, label=str(1 - right), out=tmp_path / "wrong")
+    with pytest.raises(ReleaseError, match="choose another seed"):
+        proved(released, wrong)
+    assert not wrong.out.exists()
+    monkeypatch.setattr("search.released.prove._check_class", lambda *arguments: None)
+    status, text = verify(proved(released, wrong), "model=tiny", "chain=true")
+    assert (status, f"the last output is greatest at class {right}" in text) == (1, True)
+
+
+def test_what_cannot_be_a_model_is_not_written(released: Released, tmp_path: Path) -> None:
+    def write(name: str, *, spec: GeneratorSpec = SPEC, names: tuple[str, ...] = ("a", "b")) -> None:
+        write_released(
+            name,
+            spec,
+            build_generator(spec).eval(),
+            class_names=names,
+            classifier=released.classifier,
+            planning=PLANNING,
+            root=tmp_path,
+        )
+
+    (tmp_path / "old").mkdir()
+    large = replace(SPEC, latent_dim=200, widths=(2048,))
+    for message, refused in (
+        ("new name", lambda: write("old")),
+        ("new name", lambda: write("Record")),
+        ("new name", lambda: write("../x")),
+        ("new name", lambda: write("classifiers")),
+        ("the spec has 2 classes; the data name 1", lambda: write("new", names=("a",))),
+        ("weights must take at most", lambda: write("new", spec=large)),
+    ):
+        with pytest.raises(ReleaseError, match=message):
+            refused()
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_scores_are_of_the_circuits_images_and_are_found_again(released: Released, tmp_path: Path) -> None:
@@ -280,6 +369,9 @@ def test_scores_are_of_the_circuits_images_and_are_found_again(released: Release
     file_facts(model, scores=scores)
     again = score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
     assert again_lines(again)[-1] == "OUTSIDE the tolerance: accuracy"
+    file_facts(model, scores={**scores, "check": {"samples": 24}})
+    with pytest.raises(ReleaseError, match="it has samples"):
+        score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
 
 
 def test_the_command_line_of_models(
@@ -291,11 +383,13 @@ def test_the_command_line_of_models(
     for arguments, message in (
         (["sell", "model=tiny"], "the first word must be check, write, score, prove, table"),
         (["check"], "model=NAME must be given"),
-        (["check", "model=tiny", "dataset=digits"], "check takes model= and tolerance= only"),
+        (["check", "model=tiny", "dataset=digits"], "this takes model=, tolerance= only"),
+        (["check", "model=tiny", "samples=5"], "this takes model=, tolerance= only"),
+        (["write", "model=tiny", "folder=no-such-folder"], "folder=TRIAL must be"),
         (["check", "model=no-such-model"], "come with the project"),
-        (["write", "model=tiny"], "folder=TRIAL must be given"),
+        (["write", "model=tiny"], "folder=TRIAL must be"),
         (["prove", "model=tiny"], "label must be given"),
-        (["table", "model=tiny", "dataset=digits"], "table takes out= only"),
+        (["table", "out=x", "dataset=digits"], "this takes out= only"),
     ):
         assert released_main(arguments) == 2
         assert message in capsys.readouterr().err
