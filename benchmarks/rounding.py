@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 from hydra import initialize_config_dir
-from hydra.utils import instantiate
 
 from evaluation import evaluate_sampler
 from gan.data import ImageDataset
@@ -28,6 +27,7 @@ from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
+from search.building import build
 from search.circuit_forms import simulator_of
 from search.files import write_text
 from search.objective import sampler_for
@@ -157,7 +157,7 @@ def open_bench(folder: Path, images: int, overrides: list[str]) -> Bench:
     """Compose the configuration and load data, classifier and judge."""
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
         config = composed(overrides, folder)
-    settings, dataset = build_settings(config), instantiate(config.dataset)
+    settings, dataset = build_settings(config), build(config.dataset)
     spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     return Bench(settings, dataset, train_judges(settings, dataset), spec, images, folder)
 

@@ -31,7 +31,6 @@ from typing import Any
 import optuna
 import torch
 from hydra import initialize_config_dir
-from hydra.utils import instantiate
 from optuna.trial import Trial
 from silent_observer import Silent
 from speed_figures import Curve, read_curve, speedup
@@ -39,6 +38,7 @@ from speed_figures import Curve, read_curve, speedup
 from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.training import TrainingHooks
+from search.building import build
 from search.candidate import Candidate
 from search.constraints import CircuitLimits, constraint_values
 from search.engine import StudyPlan, run_study
@@ -197,12 +197,12 @@ def run_one(method: str, seed: int, seconds: float, folder: Path, overrides: Seq
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
         config = composed([*OVERRIDES, *overrides], work)
     settings = build_settings(config)
-    dataset: ImageDataset = instantiate(config.dataset)
+    dataset: ImageDataset = build(config.dataset)
     judges = train_judges(settings, dataset)
     evaluator = candidate_evaluator(settings, dataset, judges)
     evaluator = replace(evaluator, circuits=work / "circuits")  # of this run's own: nothing is known before it
     work.mkdir(parents=True, exist_ok=True)
-    bench = Bench(settings, dataset, evaluator, instantiate(config.sampler, seed=seed), work)
+    bench = Bench(settings, dataset, evaluator, build(config.sampler, seed=seed), work)
     if method in PLAIN:
         ended = search_plain(bench, seconds, PLAIN[method](seed))
     else:

@@ -30,7 +30,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from hydra import initialize_config_dir
-from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -44,6 +43,7 @@ from gan.training.ema import update_average
 from gan.training.memory import keep_freed_memory
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
+from search.building import build
 from search.files import write_text
 from search.run import CONFIG_FOLDER, build_settings
 from search.several import composed
@@ -210,7 +210,7 @@ def serve(pipe: Connection, overrides: Sequence[str], name: str, threads: int) -
         keep_freed_memory()
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
         config = composed(overrides, Path("mlruns"))
-    settings, dataset = build_settings(config), instantiate(config.dataset)
+    settings, dataset = build_settings(config), build(config.dataset)
     spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     tricks = variants()[name]
     made = Own(spec, settings.recipe, dataset) if tricks is None else Loop(spec, settings.recipe, dataset, tricks)

@@ -18,7 +18,6 @@ import optuna
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,6 +25,7 @@ from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
 from gan.training import Teacher, TrainingRecipe, resolve_device
+from search.building import build
 from search.drivers import busy_trials, living_drivers
 from search.errors import ConfigError, SearchError, StorageUnreachable
 from search.files import write_text
@@ -127,11 +127,11 @@ def run(config: DictConfig) -> None:
         run_layers(config, output, provenance, tracker=opener, cost_model=find_cost_model(config.cost_model))
         return
     settings = build_settings(config)
-    dataset: ImageDataset = instantiate(config.dataset)
+    dataset: ImageDataset = build(config.dataset)
     print(
         f"study {settings.name}: {dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images"
     )
-    study, judges = prepare(settings, dataset, sampler=instantiate(config.sampler))
+    study, judges = prepare(settings, dataset, sampler=build(config.sampler))
     busy = busy_trials(study, living_drivers(study, now=time.time()))
     tracker = build_tracker(config, uid=study_uid(study), busy=busy)
     tracker.params(tracker.parent_id, {"study.name": settings.name, "dataset": dataset.name})
@@ -172,24 +172,24 @@ def build_settings(config: DictConfig) -> SessionSettings:
     for name, least in (("trials", 1), ("candidates", 1)):
         if config.study[name] < least:
             raise ConfigError(f"study.{name} must be at least {least}; got {config.study[name]}")
-    objectives = tuple(instantiate(config.objectives))
+    objectives = tuple(build(config.objectives))
     if unknown := sorted({objective.metric for objective in objectives} - known_metrics()):
         raise ConfigError(f"objectives must be of {', '.join(sorted(known_metrics()))}; got {', '.join(unknown)}")
-    options = instantiate(config.circuit)
+    options = build(config.circuit)
     cost_model = find_cost_model(config.cost_model)
     evaluation = EvaluationSettings(
         samples=config.scores.samples,
         seed=config.study.seed,
         circuit=options,
-        limits=instantiate(config.limits),
-        circuit_budget=instantiate(config.budgets.circuit),
-        intervals=instantiate(config.intervals),
+        limits=build(config.limits),
+        circuit_budget=build(config.budgets.circuit),
+        intervals=build(config.intervals),
         cost_model=cost_model,
     )
     device = resolve_device(config.device)
-    recipe, teacher = _taught(instantiate(config.training.recipe, _convert_="all"), config.training, device)
+    recipe, teacher = _taught(build(config.training.recipe, _convert_="all"), config.training, device)
     proving = ProvingPlan(
-        budget=instantiate(config.budgets.proving),
+        budget=build(config.budgets.proving),
         options=options,
         srs_folder=Path(config.proving.srs_folder),
         label=config.proving.label,
@@ -207,9 +207,9 @@ def build_settings(config: DictConfig) -> SessionSettings:
         trials=config.study.trials,
         candidates=config.study.candidates,
         seed=config.study.seed,
-        space=instantiate(config.search_space, _convert_="all"),
+        space=build(config.search_space, _convert_="all"),
         recipe=recipe,
-        budget=instantiate(config.training.budget),
+        budget=build(config.training.budget),
         objectives=objectives,
         evaluation=evaluation,
         classifier=_network(config.classifier),
@@ -223,9 +223,9 @@ def build_settings(config: DictConfig) -> SessionSettings:
         teacher=teacher,
         continues=_continued(config.study, recipe),
         seeds=_seeds(config),
-        engine=instantiate(config.engine),
-        halving=instantiate(config.halving) if config.get("halving") is not None else None,
-        patience=instantiate(config.patience),
+        engine=build(config.engine),
+        halving=build(config.halving) if config.get("halving") is not None else None,
+        patience=build(config.patience),
         view=checked_view(config.view),
     )
 
@@ -235,7 +235,7 @@ def _seeds(config: DictConfig) -> tuple[SeedCandidate, ...]:
     found = list[SeedCandidate]()
     for source in config.study.seeds:
         if source == "published":
-            dataset: ImageDataset = instantiate(config.dataset)
+            dataset: ImageDataset = build(config.dataset)
             found += published_seeds(
                 Path(CONFIG_FOLDER), num_classes=dataset.num_classes, image_size=dataset.image_size
             )
@@ -279,7 +279,7 @@ def find_cost_model(path: str | None) -> CostModel:
 
 
 def _network(config: Mapping[str, Any]) -> tuple[Any, Any]:
-    return instantiate(config["spec"], _convert_="all"), instantiate(config["recipe"], _convert_="all")
+    return build(config["spec"], _convert_="all"), build(config["recipe"], _convert_="all")
 
 
 def build_tracker(config: DictConfig, *, uid: str, busy: Collection[int] = ()) -> Tracker:
@@ -291,5 +291,5 @@ def build_tracker(config: DictConfig, *, uid: str, busy: Collection[int] = ()) -
         study=config.study.name,
         uid=uid,
         busy=busy,
-        patience=instantiate(config.patience),
+        patience=build(config.patience),
     )

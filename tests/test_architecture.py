@@ -83,14 +83,15 @@ SOLE_IMPORTERS = {
         "search.watching",
     },
     "hydra": {
+        "search.building",
         "search.released.__main__",
         "search.run",
         "search.several",
-        "search.layers.run",
         "search.reproduce.settings",
         "evaluation.classifier.__main__",
     },
     "omegaconf": {
+        "search.building",
         "search.run",
         "search.several",
         "search.layers.run",

@@ -18,6 +18,7 @@ from evaluation.classifier.picture import write_confusion_png
 from evaluation.classifier.training import TrainingProgress
 from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
+from search.building import build
 from zk.export import export_onnx
 
 
@@ -33,7 +34,7 @@ def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
     Returns:
         What ``report.json`` holds.
     """
-    dataset: DatasetLike = hydra.utils.instantiate(config.dataset)
+    dataset: DatasetLike = build(config.dataset)
     classifier = _trained("classifier", config.classifier, dataset, config)
     judge = _trained("judge", config.judge, dataset, config)
     print(format_table(classifier, judge))
@@ -85,8 +86,8 @@ def _trained(name: str, node: DictConfig, dataset: DatasetLike, config: DictConf
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    spec = hydra.utils.instantiate(node.spec).for_dataset(dataset)
-    recipe = hydra.utils.instantiate(node.recipe)
+    spec = build(node.spec).for_dataset(dataset)
+    recipe = build(node.recipe)
 
     def show(state: TrainingProgress) -> None:
         if sys.stderr.isatty():

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from gan.data import ImageDataset
 from gan.training import resolve_device
+from search.building import build
 from search.errors import ConfigError, StorageUnreachable
 from search.files import write_text
 from search.layers.cases import CaseBuilder, CaseSettings, categories
@@ -69,15 +69,15 @@ def run_layers(
         inputs=config.benchmark.inputs,
         composite_inputs=config.benchmark.composite_inputs,
         scored_images=config.benchmark.scored_images,
-        recipe=None if config.benchmark.recipe is None else instantiate(config.benchmark.recipe),
+        recipe=None if config.benchmark.recipe is None else build(config.benchmark.recipe),
         cache_folder=f"{config.cache_folder}/composites",
         device=str(resolve_device(config.device)),
     )
     study = open_study(
         name=config.study.name,
-        storage=build_storage(config.study.storage, patience=instantiate(config.patience)),
+        storage=build_storage(config.study.storage, patience=build(config.patience)),
         objectives=OBJECTIVES,
-        sampler=instantiate(config.sampler),
+        sampler=build(config.sampler),
         signature=_signature(config, case_settings),
     )
     record = tracker(uid=study_uid(study))
@@ -146,7 +146,7 @@ def _filter(names: Any) -> list[str] | None:
 
 
 def _load(config: DictConfig) -> ImageDataset:
-    dataset: ImageDataset = instantiate(config.dataset)
+    dataset: ImageDataset = build(config.dataset)
     return dataset
 
 

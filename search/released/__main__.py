@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
-from hydra.utils import instantiate
 
 from evaluation.classifier import load_shipped
 from gan.data import ImageDataset
+from search.building import build
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
 from search.files import write_text
@@ -190,7 +190,7 @@ def _session(overrides: list[str]) -> tuple[SessionSettings, ImageDataset]:
     """Compose the configuration of a search with checked circuits, and build what it says."""
     with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
         config = composed(["circuit=checked", *overrides], Path("mlruns/released"))
-        dataset: ImageDataset = instantiate(config.dataset)
+        dataset: ImageDataset = build(config.dataset)
         return build_settings(config), dataset
 
 

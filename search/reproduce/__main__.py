@@ -28,8 +28,8 @@ Options
                    where these lie now; default: where they lay
 
 Commit, package versions, machine, threads, device and scoring networks that differ are stated, not refused; other data
-are refused. A budget in seconds is replaced by the steps that it bought. The recorded configuration names what is
-built, so reproduce records only whose authors you would let run code.
+are refused. A budget in seconds is replaced by the steps that it bought. The recorded configuration can name the
+project's own builders only, and those that the environment variable ZKGAN_BUILDERS allows.
 
 Exit status: 0 if everything recorded that was asked for is within the tolerance, 1 if not, 2 if it could not be tried.
 """

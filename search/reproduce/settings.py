@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.data import ImageDataset
+from search.building import build
 from search.errors import ConfigError, RecordError
 from search.reproduce.record import RecordedSession
 from search.run import CONFIG_FOLDER, KNOWN_ERRORS, build_settings
@@ -31,7 +31,7 @@ def build_dataset(session: RecordedSession, places: Mapping[str, str]) -> ImageD
         ConfigError: a place has no meaning for this configuration.
         gan.errors.DataError: the data cannot be read.
     """
-    dataset: ImageDataset = instantiate(_config(session, places).dataset)
+    dataset: ImageDataset = build(_config(session, places).dataset)
     return dataset
 
 
