@@ -49,11 +49,15 @@ BUILDERS = frozenset(
         "zk.types.CircuitOptions",
     )
 )
-"""What ``_target_`` may name; none of these opens a file to write, or runs what a file says."""
+"""What ``_target_`` may name. They read and write files where their arguments say (data, their cache), may download
+known datasets, and ``RayEngine`` joins the cluster that it is given; none runs what a configuration or a file says."""
 
 OWN_BUILDERS = "ZKGAN_BUILDERS"
 """Environment variable with the names of further builders, separated by commas or spaces. It is no setting, because
 configurations come from others, too."""
+
+own_builders = frozenset(os.environ.get(OWN_BUILDERS, "").replace(",", " ").split())
+"""Read once, when the program starts: Hydra can be told to set environment variables."""
 
 
 def build(node: Any, **arguments: Any) -> Any:
@@ -65,20 +69,35 @@ def build(node: Any, **arguments: Any) -> Any:
 
     Raises:
         ConfigError: it names a builder that is neither the project's nor allowed by the user.
+        OmegaConfBaseException: a value is missing, or an interpolation leads nowhere.
     """
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if node is None:
+        return None
+    config = node if OmegaConf.is_config(node) else OmegaConf.create(node)
+    # What is built is what was looked at: resolved once, with nothing left that a second look could resolve otherwise.
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    for value in _strings(plain):
+        if "${" in value:
+            raise ConfigError(f"a value must not hold an interpolation that is escaped; got {value[:200]!r}")
     for name in _named(plain):
-        if name not in BUILDERS | own_builders():
+        if not isinstance(name, str) or name not in BUILDERS | own_builders:
             raise ConfigError(
                 f"_target_ must name one of the project's builders; got {str(name)[:200]!r}; to allow one of your own, "
                 f"put its name into the environment variable {OWN_BUILDERS}"
             )
-    return instantiate(node, **arguments)
+    return instantiate(plain, **arguments)
 
 
-def own_builders() -> frozenset[str]:
-    """Return the names that the user has allowed."""
-    return frozenset(os.environ.get(OWN_BUILDERS, "").replace(",", " ").split())
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string anywhere in ``value``, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from _strings(pair)
+    elif isinstance(value, (list, tuple)):
+        for child in value:
+            yield from _strings(child)
 
 
 def _named(value: Any) -> Iterator[object]:

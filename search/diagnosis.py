@@ -10,6 +10,8 @@ import psutil
 import torch
 
 from evaluation.classifier.shipped import SHIPPED
+from gan.data.parquet import find_files
+from gan.errors import DataError
 from search.finding import Finding, State
 from search.released.model import released_names
 from zk.circuit_cost import CircuitCost, usable_rows
@@ -124,12 +126,10 @@ def _scoring_networks() -> Finding:
 def _data(folder: Path | None) -> Finding:
     if folder is None:
         return Finding("data", State.GOOD, "digits come with scikit-learn; give dataset.root=FOLDER to look for others")
-    missing = [name for name in ("train.parquet", "test.parquet") if not (folder / name).is_file()]
-    if missing:
-        return Finding("data", State.BAD, f"{folder} must hold {' and '.join(missing)}; it does not")
     try:
-        sizes = [f"{name}.parquet {file_sha256(folder / f'{name}.parquet')[:12]}" for name in ("train", "test")]
-    except ArtifactError as error:
+        files = [path for split in ("train", "test") for path in find_files(folder, split)]
+        sizes = [f"{path.name} {file_sha256(path)[:12]}" for path in files]
+    except (DataError, ArtifactError) as error:
         return Finding("data", State.BAD, str(error))
     return Finding("data", State.GOOD, f"{folder}: {', '.join(sizes)}")
 

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any(finding.state is State.BAD for finding in found):
         try:
             from search.diagnosis import diagnose  # here, because it imports the packages that may be missing
-        except ImportError as error:
-            found.append(Finding("imports", State.BAD, f"every package must load; {error}"))
+        except Exception as error:  # damaged packages raise whatever they meet
+            found.append(Finding("imports", State.BAD, f"every package must load; {error!r}"))
         else:
             found += diagnose(Path(options.one("srs_folder") or "mlruns/srs"), None if root is None else Path(root))
     width = max(len(finding.name) for finding in found)

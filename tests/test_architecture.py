@@ -84,6 +84,7 @@ SOLE_IMPORTERS = {
     },
     "hydra": {
         "search.building",
+        "search.hydra_settings",
         "search.released.__main__",
         "search.run",
         "search.several",
@@ -92,6 +93,7 @@ SOLE_IMPORTERS = {
     },
     "omegaconf": {
         "search.building",
+        "search.hydra_settings",
         "search.run",
         "search.several",
         "search.layers.run",

@@ -148,8 +148,14 @@ def changed_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list
             return sorted(json.dumps(table, sort_keys=True) for table in value or ())
         return value
 
-    names = sorted((set(ours) | set(theirs)) - {"timestamp"})
-    return [name for name in names if canonical(ours, name) != canonical(theirs, name)]
+    def same(name: str) -> bool:
+        try:  # as JSON, which tells 1 from 1.0 and from true; settings of others may hold anything
+            found = [json.dumps(canonical(settings, name), sort_keys=True) for settings in (ours, theirs)]
+        except (TypeError, ValueError, AttributeError, KeyError):
+            return False
+        return found[0] == found[1]
+
+    return [name for name in sorted((set(ours) | set(theirs)) - {"timestamp"}) if not same(name)]
 
 
 def _sorted_axes(einsum: Any) -> Any:

@@ -12,8 +12,9 @@ from zk.bundle_verdict import BundleVerification, Check, run_check
 from zk.checked.options import CheckedOptions
 from zk.class_claim import named_class
 from zk.errors import VerificationError
+from zk.srs import SrsKind
 
-LAYOUT, ASKED, LATENT_VALUES = "layout", "asked_class", "latent"
+LAYOUT, SRS_KIND, ASKED, LATENT_VALUES = "layout", "srs_kind", "asked_class", "latent"
 
 
 def check_layout(result: BundleVerification, allowed: Sequence[CheckedOptions]) -> Check:
@@ -28,6 +29,21 @@ def check_layout(result: BundleVerification, allowed: Sequence[CheckedOptions]) 
         return "the layout that the model comes with"
 
     return run_check(LAYOUT, same, result.readable)
+
+
+def check_srs_kind(result: BundleVerification, wanted: SrsKind) -> Check:
+    """Check that the bundle's reference string is of the ``wanted`` kind, or a ceremony's."""
+
+    def kind() -> str:
+        found = None if result.bundle is None else result.bundle.manifest.srs_kind
+        if found not in (wanted, SrsKind.CEREMONY):
+            raise VerificationError(
+                f"the reference string must be a ceremony's; it is {found}, and whoever drew it can forge any image; "
+                f"say srs={SrsKind.TEST_ONLY} to accept that"
+            )
+        return str(found)
+
+    return run_check(SRS_KIND, kind, result.readable)
 
 
 def check_asked(result: BundleVerification, name: str, class_names: Sequence[str], wanted: int | None) -> Check:

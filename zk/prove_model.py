@@ -12,6 +12,7 @@ from search.released.prove import IMAGE_NAME, ReleasedProof, prove_released
 from search.released.request import ProofRequest, read_proof_request
 from zk.errors import ZkError
 from zk.prove import bundle_lines, stage_lines, verdict_lines
+from zk.srs import SrsKind
 
 HELP = """\
 Makes one image of a model that comes with the project, proves it, and writes image, network and bundle to a folder.
@@ -59,6 +60,7 @@ def _result_lines(request: ProofRequest, proof: ReleasedProof) -> list[str]:
     words = [str(proof.bundle.path), f"model={request.model}", f"label={request.label}"]
     words += [] if request.private_latent else [f"seed={request.seed}"]
     words += ["chain=true"] if request.chain else []
+    words += [f"srs={request.srs_kind}"] if request.srs_kind is SrsKind.TEST_ONLY else []
     words += [f"--srs {proof.srs}", f"--memory-gb {request.memory_bytes / 1e9:g}", f"--seconds {request.seconds:g}"]
     check = f"check it: python -m zk.verify {' '.join(words)}"
     return [f"image {proof.bundle.path.parent / IMAGE_NAME}", *bundle_lines(proof.bundle), check]

@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="model=NAME",
         help="the bundle must be of this model that comes with the project, in the layout that it comes with; with "
         "chain=true, of it and the classifier behind it; label=CLASS: of that class; seed=N: of the public latent of "
-        "that seed (a private latent may be any)",
+        "that seed (a private latent may be any); srs=test-only: under a reference string whose maker can forge",
     )
     parser.add_argument(
         "--srs", type=Path, help=f"the SRS file that the bundle was proved with; looked for in {SRS_FOLDER} if left out"
@@ -146,11 +146,6 @@ def _parser() -> argparse.ArgumentParser:
         "--same-class",
         metavar="INPUT",
         help="the last output must be greatest at the class that this public input names (a chain: python -m zk.chain)",
-    )
-    parser.add_argument(
-        "model=NAME",
-        nargs="?",
-        help="a model that comes with the project: --model and, for a chain, --same-class of it",
     )
     parser.add_argument("--json", type=Path, help="write the result here too")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="memory of each child, in 10^9 bytes (8)")

@@ -19,6 +19,8 @@ from evaluation.classifier.training import TrainingProgress
 from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
 from search.building import build
+from search.errors import ConfigError
+from search.hydra_settings import check_hydra
 from zk.export import export_onnx
 
 
@@ -108,7 +110,10 @@ def _trained(name: str, node: DictConfig, dataset: DatasetLike, config: DictConf
     )
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="classifier_app")
+CONFIG_FOLDER = str(Path(__file__).resolve().parents[2] / "conf")
+
+
+@hydra.main(version_base=None, config_path=CONFIG_FOLDER, config_name="classifier_app")
 def main(config: DictConfig) -> None:
     """Run the application, or print its resolved configuration with ``dry_run=true``."""
     if config.dry_run:
@@ -118,4 +123,8 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    try:
+        check_hydra(sys.argv[1:], config_folder=CONFIG_FOLDER, config_name="classifier_app")
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
     main()

@@ -77,7 +77,7 @@ def load_parquet_dataset(
         raise DataError(f"layout must be one of {sorted(layouts)}; found {layout!r}")
     shape = layouts[layout]
     folder = Path(root).expanduser()
-    train_files, test_files = _find_files(folder, "train"), _find_files(folder, "test")
+    train_files, test_files = find_files(folder, "train"), find_files(folder, "test")
 
     def build() -> tuple[Split, Split]:
         train = _load_split(train_files, shape, image_size=image_size, count=max_train, seed=seed)
@@ -106,8 +106,12 @@ def load_parquet_dataset(
     )
 
 
-def _find_files(folder: Path, split: str) -> tuple[Path, ...]:
-    """Find a split's file, or its shards in name order."""
+def find_files(folder: Path, split: str) -> tuple[Path, ...]:
+    """Find a split's file, or its shards in name order.
+
+    Raises:
+        DataError: there is neither.
+    """
     if not folder.is_dir():
         raise DataError(f"root must be a folder with train and test parquet files; found no folder at {folder}")
     single = folder / f"{split}.parquet"

@@ -146,7 +146,7 @@ def _score(options: Options, overrides: list[str]) -> bool:
     if dataset.class_names != model.class_names:
         raise ConfigError(f"dataset must have the classes {', '.join(model.class_names)}; {dataset.name} has others")
     wanted = len(dataset.train) if settings.cas_images is None else settings.cas_images
-    images = circuit_images(model, samples=max(samples, wanted), seed=seed, budget=LIMITS)
+    images, refused = circuit_images(model, samples=max(samples, wanted), seed=seed, budget=LIMITS)
     scores = scores_with_data(
         images[:samples],
         dataset=dataset,
@@ -155,6 +155,7 @@ def _score(options: Options, overrides: list[str]) -> bool:
         seed=seed,
         cache=cache / "classifiers",
     )
+    scores["refused_share"] = refused
     if wanted:
         spec, recipe = settings.classifier
         recipe = recipe if settings.cas_epochs is None else dataclasses.replace(recipe, epochs=settings.cas_epochs)

@@ -42,7 +42,7 @@ def score_again(
         raise ReleaseError(
             f"{model.name} must have recorded scores to compare with ({error!r}); python -m search.released score"
         ) from error
-    images = circuit_images(model, samples=samples, seed=seed, budget=budget)
+    images, _ = circuit_images(model, samples=samples, seed=seed, budget=budget)
     classifier, judge = (load_shipped(digest, classifiers) for digest in networks)
     found = scores_without_data(images, model.spec.num_classes, classifier=classifier, judge=judge, seed=seed)
     if set(found) != set(before):

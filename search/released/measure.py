@@ -43,8 +43,11 @@ class CasPlan:
 
 def circuit_images(
     model: ReleasedModel, *, samples: int, seed: int, budget: Budget, say: Callable[[str], None] = print
-) -> Tensor:
+) -> tuple[Tensor, float]:
     """Compute ``samples`` images uint8 [N, C, H, W] as the model's circuit does; image i is of class i modulo K.
+
+    Returns:
+        The images, and the share of them for which no proof exists, because an integer leaves a table.
 
     Raises:
         ReleaseError: the network is not the one that the model's facts name.
@@ -55,7 +58,7 @@ def circuit_images(
         sampler = CircuitSampler(CheckedSimulator(circuit), model.spec, seed=seed)
         images = collect_images(sampler, labels=balanced_labels(samples, model.spec.num_classes), batch_size=250)
     say(f"{model.name}: {samples:,} images by its circuit, {sampler.refused} of them without a proof")
-    return images
+    return images, sampler.refused / samples
 
 
 def scores_without_data(

@@ -72,12 +72,22 @@ def read_proof_request(arguments: Sequence[str]) -> ProofRequest:
         private_latent=private,
         chain=chain,
         out=Path(options.one("out") or default),
-        srs_kind=SrsKind(_choice(options, "srs", tuple(str(kind) for kind in SrsKind))),
+        srs_kind=srs_kind_of(options, SrsKind.TEST_ONLY),
         srs_folder=Path(options.one("srs_folder") or "mlruns/srs"),
         threads=options.count("threads"),
         memory_bytes=(options.count("memory_gb") or 8) * 10**9,
         seconds=float(options.count("seconds") or 600),
     )
+
+
+def srs_kind_of(options: Options, default: SrsKind) -> SrsKind:
+    """Return the option ``srs``.
+
+    Raises:
+        ConfigError: it is no kind of reference string.
+    """
+    kinds = tuple(str(kind) for kind in SrsKind)
+    return SrsKind(_choice(options, "srs", kinds)) if "srs" in options.values else default
 
 
 def _needed(options: Options, name: str) -> str:

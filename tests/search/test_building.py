@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan.training import TrainingBudget
+from search import building
 from search.building import BUILDERS, build
 from search.errors import ConfigError
+from search.hydra_settings import check_hydra
+from search.run import CONFIG_FOLDER
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BUDGET = {"_target_": "gan.training.TrainingBudget", "steps": 3}
@@ -70,10 +75,82 @@ def test_nothing_else_is(name: str, place: str, tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "ran").exists()
 
 
+ESCAPED = (
+    r"\${oc.create:{_target_: pathlib.Path.touch, self: {_target_: pathlib.Path, _args_: [RAN]}}}",
+    r"\\\${oc.create:{_target_: pathlib.Path.touch}}",
+    r"\${evil}",
+)
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+@pytest.mark.parametrize("plain", [True, False])
+def test_what_would_resolve_at_a_second_look_is_refused(text: str, plain: bool, tmp_path: Path) -> None:
+    evil = {"_target_": "pathlib.Path.touch", "self": {"_target_": "pathlib.Path", "_args_": [str(tmp_path / "ran")]}}
+    node = BUDGET | {"images": text.replace("RAN", str(tmp_path / "ran"))}
+    whole = {"evil": evil, "node": node, "nodes": [node]}
+    for wanted in ("node", "nodes"):
+        given = whole[wanted] if plain else OmegaConf.create(whole)[wanted]
+        with pytest.raises(ConfigError, match="escaped"):
+            build(given)
+    with pytest.raises(ConfigError, match="ZKGAN_BUILDERS"):
+        build({"_target_": "gan.training.TrainingBudget", "images": OmegaConf.create(evil)})
+    with pytest.raises(ConfigError, match="ZKGAN_BUILDERS"):
+        build(OmegaConf.create({"evil": evil, "node": BUDGET | {"images": "${evil}"}}).node)
+    with pytest.raises(ConfigError, match="ZKGAN_BUILDERS"):
+        build({"_target_": ["gan.training.TrainingBudget"]})
+    assert not (tmp_path / "ran").exists()
+
+
+def hydra_refuses(*arguments: str) -> str:
+    try:
+        check_hydra(arguments, config_folder=CONFIG_FOLDER, config_name="config")
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def test_hydra_itself_is_left_as_it_is(tmp_path: Path) -> None:
+    for fine in ((), ("study.trials=1",), ("hydra.run.dir=x", "hydra.verbose=true"), ("no.such=1",), ("--help",)):
+        assert hydra_refuses(*fine) == ""
+    for name, override in (
+        ("callbacks", "+hydra.callbacks.x._target_=numpy.savetxt"),
+        ("job.env_set", "+hydra.job.env_set.ZKGAN_BUILDERS=os.system"),
+        ("launcher", "hydra.launcher._target_=os.system"),
+        ("sweeper", "hydra.sweeper._target_=os.system"),
+        ("job_logging", "hydra.job_logging.handlers.file.filename=/etc/passwd"),
+        ("hydra_logging", "+hydra.hydra_logging.handlers.console.mode=w"),
+        ("mode", "hydra.mode=MULTIRUN"),
+    ):
+        assert f"hydra.{name} as it is" in hydra_refuses(override)
+    for flag in (("-m",), ("--config-name", "x"), ("-cp", "/x"), ("--experimental-rerun", "x.pickle")):
+        assert "is not supported" in hydra_refuses(*flag)
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: numpy.savetxt\n"
+    (tmp_path / "experiment" / "theirs.yaml").write_text(text)
+    assert "hydra.callbacks as it is" in hydra_refuses("experiment=theirs", "--config-dir", str(tmp_path))
+
+
+def test_the_command_refuses_before_hydra_runs_anything(tmp_path: Path) -> None:
+    target = tmp_path / "ran"
+    command = [sys.executable, "-m", "search", "dry_run=true", "+hydra.callbacks.x._target_=pathlib.Path.touch"]
+    found = subprocess.run(
+        [*command, f"+hydra.callbacks.x.self={target}"], capture_output=True, text=True, cwd=CONF.parent, check=False
+    )
+    assert found.returncode == 1
+    assert "hydra.callbacks as it is" in found.stderr
+    assert not target.exists()
+
+
+def test_the_command_says_its_version() -> None:
+    command = [sys.executable, "-m", "search", "--version"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=CONF.parent, check=True)
+    assert found.stdout == f"zkgan-search {version('zkgan-search')}\n"
+
+
 def test_users_allow_their_own_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_builders.py").write_text("def seven():\n    return 7\n\ndef eight():\n    return 8\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("ZKGAN_BUILDERS", "some.thing, own_builders.seven")
+    monkeypatch.setattr(building, "own_builders", frozenset({"some.thing", "own_builders.seven"}))
     assert build({"_target_": "own_builders.seven"}) == 7
     with pytest.raises(ConfigError, match=r"own_builders\.eight"):
         build({"_target_": "own_builders.eight"})

@@ -191,7 +191,8 @@ def verify(released: Released, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def run(proof: ReleasedProof, *words: str) -> tuple[int, str]:
         assert proof.bundle is not None
         capsys.readouterr()
-        status = verify_cli.main([str(proof.bundle.path), *words, "--srs", str(proof.srs)])
+        accepted = [] if any(word.startswith("srs=") for word in words) else ["srs=test-only"]
+        status = verify_cli.main([str(proof.bundle.path), *words, *accepted, "--srs", str(proof.srs)])
         text = capsys.readouterr()
         return status, text.out + text.err
 
@@ -235,6 +236,8 @@ def test_an_image_is_proved_and_checked(released: Released, tmp_path: Path, veri
     for words, answer, message in (
         (["model=tiny", "label=frog"], 1, "a frog must have been asked for; it was a ship"),
         (["model=tiny", "seed=7"], 1, "latent must be a public input"),
+        (["model=tiny", "srs=ceremony"], 1, "whoever drew it can forge any image"),
+        (["model=tiny", "srs=mine"], 2, "srs must be one of"),
         (["model=tiny", "chain=true"], 1, "the model must have the recorded SHA-256"),
         (["model=none"], 2, "come with the project (tiny)"),
         (["model=tiny", "label=toad"], 2, "label must be one of frog, ship"),
@@ -242,6 +245,8 @@ def test_an_image_is_proved_and_checked(released: Released, tmp_path: Path, veri
     ):
         status, text = verify(proof, *words)
         assert (status, message in text) == (answer, True), text
+    usage = " ".join(verify_cli._parser().format_usage().split())
+    assert usage.count("model=NAME") == 1
     for stray in (["tiny"], ["label=ship"], ["model=tiny", "stray"], ["model=tiny", "--no-rebuild"]):
         with pytest.raises(SystemExit):
             verify(proof, *stray)
@@ -330,12 +335,13 @@ def test_scores_are_of_the_circuits_images_and_are_found_again(released: Release
     shutil.copytree(released.models, tmp_path / "models")
     model, both = read_released("tiny", tmp_path / "models"), released.classifier
     said: list[str] = []
-    images = circuit_images(model, samples=24, seed=5, budget=LIMITS, say=said.append)
+    images, refused = circuit_images(model, samples=24, seed=5, budget=LIMITS, say=said.append)
+    assert refused == 0.0
     assert said == ["tiny: 24 images by its circuit, 0 of them without a proof"]
     latent = latents_for(torch.arange(24), latent_dim=SPEC.latent_dim, seed=5)
     exact = model.generator()(latent, one_hot_rows(torch.arange(24) % 2, 2))
     assert (dequantize(images) - exact).abs().mean() < 0.05
-    assert torch.equal(images[:20], circuit_images(model, samples=20, seed=5, budget=LIMITS, say=said.append))
+    assert torch.equal(images[:20], circuit_images(model, samples=20, seed=5, budget=LIMITS, say=said.append)[0])
 
     scores = scores_with_data(
         images, dataset=released.data, classifier=both, judge=both, seed=5, cache=tmp_path / "cache"

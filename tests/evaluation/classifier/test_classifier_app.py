@@ -54,7 +54,7 @@ def test_the_application_reports_both_networks(tmp_path, dataset, monkeypatch, c
     config = composed(
         "classifier.spec.widths=[8,8]", "judge.spec.widths=[8,8]", "classifier.recipe.epochs=2", "judge.recipe.epochs=2"
     )
-    monkeypatch.setenv("ZKGAN_BUILDERS", "tiny_source.load")
+    monkeypatch.setattr("search.building.own_builders", frozenset({"tiny_source.load"}))
     OmegaConf.update(config, "dataset", {"_target_": "tiny_source.load"}, merge=False)
     config.cache_folder = str(tmp_path / "cache")
     facts = run(config, tmp_path / "out")
