@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# Files of tests at a time: as many as there are cores. WORKERS=0 runs all in one process.
+WORKERS ?= logical
 
 .PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers clean
 
@@ -34,7 +36,7 @@ search: $(READY)
 	$(BIN)/python -m search $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow $(ARGS)
