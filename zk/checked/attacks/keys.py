@@ -147,7 +147,7 @@ ATTACKS = (
     Attack(
         "a number for a flag",
         "honest proof, its settings say 1 for true",
-        "challenge",
+        "settings",
         partial(_edited, _argument(disable_freivalds=1)),
     ),
     Attack("coarser circuit", "honest at coarser scales; settings pinned", "pinned_settings", _coarse_pinned),
