@@ -54,8 +54,10 @@ def check_asked(result: BundleVerification, name: str, class_names: Sequence[str
         if found is None or found >= len(class_names):
             raise VerificationError(f"{name} must be 1 for one class and 0 for the others; it is not")
         if wanted is not None and found != wanted:
-            raise VerificationError(f"a {class_names[wanted]} must have been asked for; it was a {class_names[found]}")
-        return f"a {class_names[found]} was asked for"
+            raise VerificationError(
+                f"class {class_names[wanted]} must have been asked for; it was {class_names[found]}"
+            )
+        return f"class {class_names[found]} was asked for"
 
     return run_check(ASKED, asked, bool(result.tensors))
 

@@ -154,7 +154,7 @@ def _check_class(model: ReleasedModel, circuit: CheckedCircuit, inputs: Sequence
     found = int(logits.argmax())
     if found != label or int((logits == logits[label]).sum()) > 1:
         raise ReleaseError(
-            f"the classifier must find a {model.class_names[label]} for a chain to say so; it finds a "
+            f"the classifier must find class {model.class_names[label]} for a chain to say so; it finds "
             f"{model.class_names[found]}, or is undecided; choose another seed"
         )
 

@@ -136,4 +136,4 @@ def record_table(rows: Sequence[dict[str, Any]]) -> list[str]:
             for row in rows
         ),
     )  # fmt: skip
-    return [*scores, "", *costs]
+    return [*scores, *costs]

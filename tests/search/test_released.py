@@ -232,9 +232,9 @@ def test_an_image_is_proved_and_checked(released: Released, tmp_path: Path, veri
     status, text = verify(proof, "model=tiny", "label=ship")
     assert status == 0
     assert "rebuild" in text
-    assert "a ship was asked for" in text
+    assert "class ship was asked for" in text
     for words, answer, message in (
-        (["model=tiny", "label=frog"], 1, "a frog must have been asked for; it was a ship"),
+        (["model=tiny", "label=frog"], 1, "class frog must have been asked for; it was ship"),
         (["model=tiny", "seed=7"], 1, "latent must be a public input"),
         (["model=tiny", "srs=ceremony"], 1, "whoever drew it can forge any image"),
         (["model=tiny", "srs=mine"], 2, "srs must be one of"),
