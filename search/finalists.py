@@ -38,7 +38,7 @@ def score_front(
     A member whose images cannot train a classifier keeps the reason as a fact; the others go on.
     """
     folders, late = candidate_folders(study), late_findings(study)
-    images, recipe = _cas_conditions(settings, dataset)
+    images, recipe = cas_conditions(settings, dataset)
     wanted = {"cas_images": float(images), "cas_epochs": float(recipe.epochs)}
     for row in front_rows(study) if images else []:
         number = row["trial"]
@@ -54,7 +54,7 @@ def score_front(
         say(f"trial {number:3d}  a classifier trained on {images:,} of its images scores {cas} (on real ones: {real})")
 
 
-def _cas_conditions(settings: SessionSettings, dataset: ImageDataset) -> tuple[int, ClassifierRecipe]:
+def cas_conditions(settings: SessionSettings, dataset: ImageDataset) -> tuple[int, ClassifierRecipe]:
     """Return how many images are generated (as many as the real training set has, unless said) and the recipe."""
     images = len(dataset.train) if settings.cas_images is None else settings.cas_images
     recipe = settings.classifier[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from search.building import build
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
 from search.files import write_text
+from search.finalists import cas_conditions
 from search.options import Options, parse_options
 from search.released.again import TOLERANCE, again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
@@ -145,7 +145,7 @@ def _score(options: Options, overrides: list[str]) -> bool:
         load_shipped(network.digest)  # what others check with
     if dataset.class_names != model.class_names:
         raise ConfigError(f"dataset must have the classes {', '.join(model.class_names)}; {dataset.name} has others")
-    wanted = len(dataset.train) if settings.cas_images is None else settings.cas_images
+    wanted, recipe = cas_conditions(settings, dataset)
     images, refused = circuit_images(model, samples=max(samples, wanted), seed=seed, budget=LIMITS)
     scores = scores_with_data(
         images[:samples],
@@ -157,10 +157,15 @@ def _score(options: Options, overrides: list[str]) -> bool:
     )
     scores["refused_share"] = refused
     if wanted:
-        spec, recipe = settings.classifier
-        recipe = recipe if settings.cas_epochs is None else dataclasses.replace(recipe, epochs=settings.cas_epochs)
-        plan = CasPlan(spec.for_dataset(dataset), recipe, wanted)
-        scores |= cas_of(images, plan, dataset=dataset, seed=seed, device=settings.device, cache=cache / "classifiers")
+        plan = CasPlan(settings.classifier[0].for_dataset(dataset), recipe, wanted)
+        scores |= cas_of(
+            images,
+            plan,
+            dataset=dataset,
+            seed=settings.classifier_seed,
+            device=settings.device,
+            cache=cache / "classifiers",
+        )
     file_facts(model, scores=scores)
     print("\n".join(f"{name:<32} {value}" for name, value in scores.items() if not isinstance(value, dict)))
     return True
