@@ -6,6 +6,7 @@ any of our code is asked; :mod:`search.building` cannot look at these. So it is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,14 @@ from search.errors import ConfigError
 
 FIXED = ("callbacks", "job.env_set", "job.env_copy", "launcher", "sweeper", "job_logging", "hydra_logging", "mode")
 """Parts of ``hydra`` that must be as Hydra has them."""
+
+
+def guard(*, config_folder: str, config_name: str) -> None:
+    """Check this program's own command line, and end it with a message where it is refused."""
+    try:
+        check_hydra(sys.argv[1:], config_folder=config_folder, config_name=config_name)
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
 
 
 def check_hydra(arguments: Sequence[str], *, config_folder: str, config_name: str) -> None:

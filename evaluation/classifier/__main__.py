@@ -19,8 +19,7 @@ from evaluation.classifier.training import TrainingProgress
 from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
 from search.building import build
-from search.errors import ConfigError
-from search.hydra_settings import check_hydra
+from search.hydra_settings import guard
 from zk.export import export_onnx
 
 
@@ -123,8 +122,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        check_hydra(sys.argv[1:], config_folder=CONFIG_FOLDER, config_name="classifier_app")
-    except ConfigError as error:
-        sys.exit(f"error: {error}")
+    guard(config_folder=CONFIG_FOLDER, config_name="classifier_app")
     main()
