@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from hydra import initialize_config_dir
 
 from evaluation import evaluate_sampler
 from gan.data import ImageDataset
@@ -27,15 +26,13 @@ from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
-from search.building import build
 from search.circuit_forms import simulator_of
+from search.configured import configured
 from search.files import write_text
 from search.objective import sampler_for
 from search.planned import CircuitPlanning, circuit_scores, plan_generator
-from search.run import CONFIG_FOLDER, build_settings
 from search.session import Judges, train_judges
 from search.settings import SessionSettings
-from search.several import composed
 from search.space import First
 from search.tiers.arithmetic import AFTER, DURING, read_roundings, rounding_section
 from zk.benchmark.report.text import percent
@@ -155,9 +152,8 @@ def rounded(generator: Generator, bits: int) -> Generator:
 
 def open_bench(folder: Path, images: int, overrides: list[str]) -> Bench:
     """Compose the configuration and load data, classifier and judge."""
-    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-        config = composed(overrides, folder)
-    settings, dataset = build_settings(config), build(config.dataset)
+    found = configured(overrides, folder)
+    settings, dataset = found.settings, found.dataset
     spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     return Bench(settings, dataset, train_judges(settings, dataset), spec, images, folder)
 

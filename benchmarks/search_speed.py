@@ -30,7 +30,6 @@ from typing import Any
 
 import optuna
 import torch
-from hydra import initialize_config_dir
 from optuna.trial import Trial
 from silent_observer import Silent
 from speed_figures import Curve, read_curve, speedup
@@ -40,17 +39,16 @@ from gan.errors import SpecError
 from gan.training import TrainingHooks
 from search.building import build
 from search.candidate import Candidate
+from search.configured import configured
 from search.constraints import CircuitLimits, constraint_values
 from search.engine import StudyPlan, run_study
 from search.files import write_text
 from search.objective import Evaluator
 from search.objectives import minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord
-from search.run import CONFIG_FOLDER, build_settings
 from search.runner import Ended, Segment, SerialRunner
 from search.session import candidate_evaluator, study_plan, train_judges
 from search.settings import SessionSettings
-from search.several import composed
 from search.study import open_study
 
 PLAIN = {
@@ -194,15 +192,13 @@ def run_one(method: str, seed: int, seconds: float, folder: Path, overrides: Seq
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     work = folder / f"{method}-{seed}"
-    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-        config = composed([*OVERRIDES, *overrides], work)
-    settings = build_settings(config)
-    dataset: ImageDataset = build(config.dataset)
+    found = configured([*OVERRIDES, *overrides], work)
+    settings, dataset = found.settings, found.dataset
     judges = train_judges(settings, dataset)
     evaluator = candidate_evaluator(settings, dataset, judges)
     evaluator = replace(evaluator, circuits=work / "circuits")  # of this run's own: nothing is known before it
     work.mkdir(parents=True, exist_ok=True)
-    bench = Bench(settings, dataset, evaluator, build(config.sampler, seed=seed), work)
+    bench = Bench(settings, dataset, evaluator, build(found.config.sampler, seed=seed), work)
     if method in PLAIN:
         ended = search_plain(bench, seconds, PLAIN[method](seed))
     else:

@@ -29,7 +29,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hydra import initialize_config_dir
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -43,10 +42,8 @@ from gan.training.ema import update_average
 from gan.training.memory import keep_freed_memory
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
-from search.building import build
+from search.configured import configured
 from search.files import write_text
-from search.run import CONFIG_FOLDER, build_settings
-from search.several import composed
 from search.space import First
 from torchvision_compat import import_torchvision
 
@@ -208,9 +205,8 @@ def serve(pipe: Connection, overrides: Sequence[str], name: str, threads: int) -
     torch.set_num_threads(threads)
     if name == FREED:
         keep_freed_memory()
-    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-        config = composed(overrides, Path("mlruns"))
-    settings, dataset = build_settings(config), build(config.dataset)
+    found = configured(overrides, Path("mlruns"))
+    settings, dataset = found.settings, found.dataset
     spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
     tricks = variants()[name]
     made = Own(spec, settings.recipe, dataset) if tricks is None else Loop(spec, settings.recipe, dataset, tricks)

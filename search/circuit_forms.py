@@ -179,12 +179,12 @@ def as_proof_run(run: CheckedRun, plan: CheckedPlan) -> ProofRun:
         tamper_reasons=run.tamper_reasons,
         wiring=run.wiring,
         wiring_reason=run.wiring_reason,
-        proof_bytes=sum(part.proof_bytes for part in parts),
-        public_value_bytes=sum(part.public_value_bytes for part in parts),
+        proof_bytes=run.proof_bytes,
+        public_value_bytes=run.public_value_bytes,
         proof_file_bytes=sum(
             (part.folder / "proof.json").stat().st_size for part in parts if (part.folder / "proof.json").exists()
         ),
-        vk_bytes=sum(part.vk_bytes for part in parts),
+        vk_bytes=run.vk_bytes,
         pk_bytes=sum(part.pk_bytes for part in parts),
         cost=run.cost,
         logrows=run.proof.logrows,

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
     {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__", "search.released.__main__"},
-    {"search.reproduce.run"},
+    {"search.configured", "search.reproduce.run"},
     {"search.reproduce.late"},
     {"search.reproduce.work"},
     {"search.reproduce.settings"},
@@ -84,8 +84,8 @@ SOLE_IMPORTERS = {
     },
     "hydra": {
         "search.building",
+        "search.configured",
         "search.hydra_settings",
-        "search.released.__main__",
         "search.run",
         "search.several",
         "search.reproduce.settings",
@@ -93,6 +93,7 @@ SOLE_IMPORTERS = {
     },
     "omegaconf": {
         "search.building",
+        "search.configured",
         "search.hydra_settings",
         "search.run",
         "search.several",

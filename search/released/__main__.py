@@ -10,12 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
-
 from evaluation.classifier import load_shipped
-from gan.data import ImageDataset
-from search.building import build
 from search.candidate import CANDIDATE_NAME, Candidate
+from search.configured import Configured, configured
 from search.errors import ConfigError
 from search.files import write_text
 from search.finalists import cas_conditions
@@ -28,10 +25,8 @@ from search.released.record import proof_figures, record_row, record_table
 from search.released.request import read_proof_request
 from search.released.write import file_facts, write_released
 from search.reproduce.request import tolerance_of
-from search.run import CONFIG_FOLDER, build_settings, problem_in
+from search.run import problem_in
 from search.session import train_judges
-from search.settings import SessionSettings
-from search.several import composed
 from search.weights import load_generator
 from zk.machine import this_machine
 from zk.types import Budget
@@ -112,7 +107,8 @@ def _write(options: Options, overrides: list[str]) -> bool:
     _take_only(options, ("model", "folder"))
     if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
         raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
-    settings, dataset = _session(overrides)
+    session = _session(overrides)
+    settings, dataset = session.settings, session.dataset
     spec, generator = load_generator(folder)
     classifier = load_shipped(train_judges(settings, dataset).classifier.digest)  # one that all machines have
     model = write_released(
@@ -137,7 +133,8 @@ def _training(folder: Path) -> dict[str, Any]:
 
 def _score(options: Options, overrides: list[str]) -> bool:
     _take_only(options, ("model", "samples"))
-    settings, dataset = _session(overrides)
+    session = _session(overrides)
+    settings, dataset = session.settings, session.dataset
     model = read_released(str(options.one("model")))
     samples, seed, cache = options.count("samples") or 10_000, settings.evaluation.seed, settings.cache_folder
     judges = train_judges(settings, dataset)
@@ -192,12 +189,9 @@ def _table(options: Options, overrides: list[str]) -> bool:
     return True
 
 
-def _session(overrides: list[str]) -> tuple[SessionSettings, ImageDataset]:
-    """Compose the configuration of a search with checked circuits, and build what it says."""
-    with initialize_config_dir(version_base="1.3", config_dir=CONFIG_FOLDER):
-        config = composed(["circuit=checked", *overrides], Path("mlruns/released"))
-        dataset: ImageDataset = build(config.dataset)
-        return build_settings(config), dataset
+def _session(overrides: list[str]) -> Configured:
+    """Build what the configuration of a search with checked circuits says."""
+    return configured(["circuit=checked", *overrides], Path("mlruns/released"))
 
 
 if __name__ == "__main__":

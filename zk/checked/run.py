@@ -98,6 +98,21 @@ class CheckedRun:
         return dataclasses.replace(costs[0], rows=rows, total_assignments=cells)
 
     @property
+    def proof_bytes(self) -> int:
+        """Bytes of the proofs themselves, of all parts."""
+        return sum(part.proof_bytes for part in self.proof.parts)
+
+    @property
+    def public_value_bytes(self) -> int:
+        """Bytes of the public values of all parts."""
+        return sum(part.public_value_bytes for part in self.proof.parts)
+
+    @property
+    def vk_bytes(self) -> int:
+        """Bytes of the verification keys of all parts."""
+        return sum(part.vk_bytes for part in self.proof.parts)
+
+    @property
     def peak_rss_bytes(self) -> int:
         """Greatest peak of any stage."""
         return max((stage.peak_rss_bytes for stage in self.stages), default=0)
