@@ -7,7 +7,7 @@ ARGS ?=
 # Files of tests at a time: as many as there are cores. WORKERS=0 runs all in one process.
 WORKERS ?= logical
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers dist clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-layers  four layers of the CNN layer benchmark, EZKL's defaults beside ours, with the page (minutes)"
 	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
 	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
+	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
 # torch first and alone: its pin keeps the resolver from any build with CUDA packages on a CPU machine.
@@ -71,6 +72,11 @@ classifier: $(READY)
 tiers: $(READY)
 	$(BIN)/python -m search experiment=tiers $(ARGS)
 	$(BIN)/python -m search.tiers report
+
+dist: $(READY)
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+	PYTHON=$(PYTHON) .ci/check_wheel dist/*.whl
 
 clean:
 	rm -rf $(VENV) .cache outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

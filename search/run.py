@@ -49,6 +49,7 @@ from search.tracking import Tracker
 from search.urls import safe_url
 from search.view import checked_view
 from search.warm_start import SeedCandidate, front_seeds, published_seeds
+from shipped_files import shipped_folder
 from zk.cost import machine_cost_model, shipped_cost_model
 from zk.cost_model import CostModel, load_cost_model, save_cost_model
 from zk.errors import ZkError
@@ -58,7 +59,7 @@ KNOWN_ERRORS = (SearchError, GanError, EvaluationError, ZkError, OmegaConfBaseEx
 
 
 # An absolute path: a relative one is looked up as a package when the module is imported rather than run.
-CONFIG_FOLDER = str(Path(__file__).resolve().parents[1] / "conf")
+CONFIG_FOLDER = str(shipped_folder("conf"))
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")

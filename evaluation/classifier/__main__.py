@@ -20,6 +20,7 @@ from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
 from search.building import build
 from search.hydra_settings import guard
+from shipped_files import shipped_folder
 from zk.export import export_onnx
 
 
@@ -109,7 +110,7 @@ def _trained(name: str, node: DictConfig, dataset: DatasetLike, config: DictConf
     )
 
 
-CONFIG_FOLDER = str(Path(__file__).resolve().parents[2] / "conf")
+CONFIG_FOLDER = str(shipped_folder("conf"))
 
 
 @hydra.main(version_base=None, config_path=CONFIG_FOLDER, config_name="classifier_app")

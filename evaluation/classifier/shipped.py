@@ -14,8 +14,9 @@ from torch import Tensor
 
 from evaluation.errors import CacheFileError
 from evaluation.files import load_tensors, write_bytes_atomically
+from shipped_files import shipped_folder
 
-SHIPPED = Path(__file__).resolve().parents[2] / "models" / "classifiers"
+SHIPPED = shipped_folder("models") / "classifiers"
 """Where they lie in a checkout; an installed package has none, and trains its own."""
 
 

@@ -18,11 +18,12 @@ from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, export_generator
 from search.errors import ReleaseError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
+from shipped_files import shipped_folder
 from zk.checked.options import CheckedOptions
 from zk.errors import ZkError
 from zk.srs import file_sha256
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+MODELS = shipped_folder("models")
 """Where they lie in a checkout: a folder each."""
 
 FACTS_NAME = "model.json"

@@ -155,3 +155,26 @@ def test_users_allow_their_own_by_the_environment(tmp_path: Path, monkeypatch: p
     with pytest.raises(ConfigError, match=r"own_builders\.eight"):
         build({"_target_": "own_builders.eight"})
     del sys.modules["own_builders"]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("search", ("good and provable in zero knowledge", "experiment/tier3: exp_016", "dry_run=true")),
+        ("evaluation.classifier", ("classifier that generators are scored by", "dataset: cifar10")),
+    ],
+)
+def test_help_teaches(module: str, words: tuple[str, ...]) -> None:
+    found = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    for word in words:
+        assert word in found.stdout
+
+
+def test_a_shell_gets_its_completion() -> None:
+    command = [sys.executable, "-m", "search", "--shell-completion", "install=bash"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0
+    asked = f"{found.stdout}\ndeclare -F hydra_bash_completion"
+    script = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=False)
+    assert "hydra_bash_completion" in script.stdout
