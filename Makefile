@@ -7,7 +7,7 @@ ARGS ?=
 # Files of tests at a time: as many as there are cores. WORKERS=0 runs all in one process.
 WORKERS ?= logical
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers dist clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers docs dist clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-layers  four layers of the CNN layer benchmark, EZKL's defaults beside ours, with the page (minutes)"
 	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
 	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
+	@echo "make docs        the documentation as a web site, docs/_build/html/index.html; a warning is an error"
 	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
@@ -73,11 +74,16 @@ tiers: $(READY)
 	$(BIN)/python -m search experiment=tiers $(ARGS)
 	$(BIN)/python -m search.tiers report
 
+docs: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 dist: $(READY)
 	rm -rf build dist
 	$(BIN)/python -m build --outdir dist .
 	PYTHON=$(PYTHON) .ci/check_wheel dist/*.whl
 
 clean:
-	rm -rf $(VENV) .cache outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache outputs build dist docs/_build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,12 @@ def go_on(study: optuna.Study, *, drivers: int) -> None:
 
 
 def nsga2(*, seed: int, population_size: int = 12) -> BaseSampler:
-    """Build NSGA-II (Deb et al. 2002)."""
+    """Build NSGA-II (Deb et al. 2002).
+
+    Args:
+        seed: of its draws.
+        population_size: candidates of a generation; as many are drawn at random first.
+    """
     return NSGAIISampler(seed=seed, population_size=population_size)
 
 
@@ -29,12 +34,20 @@ def tpe(*, seed: int, startup_trials: int = 10) -> BaseSampler:
     """Build the multi-objective tree-structured Parzen estimator (Ozaki et al. 2022).
 
     Univariate: with conditional families the multivariate form falls back to random draws for most parameters.
+
+    Args:
+        seed: of its draws.
+        startup_trials: candidates drawn at random first.
     """
     return TPESampler(seed=seed, n_startup_trials=startup_trials)
 
 
 def random(*, seed: int) -> BaseSampler:
-    """Build the uniform random sampler."""
+    """Build the uniform random sampler.
+
+    Args:
+        seed: of its draws.
+    """
     return RandomSampler(seed=seed)
 
 
@@ -43,6 +56,9 @@ def grid(*, seed: int) -> BaseSampler:
 
     Optuna's brute-force sampler rather than its grid: it follows dimensions that exist only for one family, which a
     fixed grid would repeat for every other family. Ranges of real numbers are refused by it.
+
+    Args:
+        seed: of the order.
     """
     with experimental_allowed():
         return BruteForceSampler(seed=seed)

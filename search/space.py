@@ -217,6 +217,12 @@ def build_search_space(
 ) -> SearchSpace:
     """Build a search space from nested mappings, as written in ``conf/search_space/*.yaml``.
 
+    Args:
+        families: by family of generators, fields of its spec: a value, or a mapping with ``choices``, or with ``low``,
+            ``high`` and optionally ``step`` or ``log``.
+        shared: fields of all families, likewise.
+        recipe: fields of the training recipe that are searched, too, likewise.
+
     Raises:
         ConfigError: an unknown family or field, a missing ``stages`` or ``width_i``, or a malformed dimension.
     """

@@ -10,7 +10,7 @@ from evaluation.metrics.checks import as_labels, as_probabilities, require_same_
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Weighted mean of |accuracy - confidence| over equal-width confidence bins, in [0, 1].
+    """Weighted mean of ``|accuracy - confidence|`` over equal-width confidence bins, in [0, 1].
 
     C. Guo et al. 2017, "On calibration of modern neural networks", equation 3: bin m of M holds the images whose
     highest probability lies in ((m - 1) / M, m / M].

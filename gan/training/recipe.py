@@ -189,5 +189,11 @@ class TrainingBudget:
 
 
 def published_budget(*, epochs: int = 30, batches_per_epoch: int = 51, full: bool = False) -> TrainingBudget:
-    """Return the published budget: ``epochs`` of 51 batches, or of the whole training set when ``full``."""
+    """Return the published budget.
+
+    Args:
+        epochs: passes, of whatever length.
+        batches_per_epoch: batches in each.
+        full: each pass is over the whole training set instead.
+    """
     return TrainingBudget(epochs=epochs, batches_per_epoch=None if full else batches_per_epoch)

@@ -43,7 +43,7 @@ class Case:
         category: its category.
         scale_bits: asked scale.
         module: in eval mode.
-        inputs: [N, *shape], with the batch in the shape: the first is proved, ranges come from all.
+        inputs: ``[N, *shape]``, with the batch in the shape: the first is proved, ranges come from all.
         trained: of a classifier; None for a layer.
     """
 

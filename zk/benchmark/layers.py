@@ -126,7 +126,7 @@ def build_layer(layer: Layer, seed: int) -> nn.Module:
 
 
 def draw_inputs(shape: tuple[int, ...], count: int, seed: int) -> Tensor:
-    """Standard normal inputs [count, *shape].
+    """Standard normal inputs ``[count, *shape]``.
 
     Raises:
         OptionError: ``count`` is not positive.

@@ -103,7 +103,7 @@ def tiled_maxima(graph: Graph, emit: Callable[[Graph, str, str], str]) -> int:
 
 
 def emit_maximum(graph: Graph, left: str, right: str) -> str:
-    """Emit max(a, b) = (a + b + |a - b|) / 2: an absolute value is cheaper than ezkl's comparison, halving is free."""
+    """Emit ``max(a, b) = (a + b + |a - b|) / 2``: an absolute value is cheaper than ezkl's comparison."""
     shape = graph.shape(left)
     distance = graph.emit("Abs", [graph.emit("Sub", [left, right], shape)], shape)
     total = graph.emit("Add", [graph.emit("Add", [left, right], shape), distance], shape)

@@ -30,11 +30,11 @@ def evaluate(node: Node, inputs: Sequence[Tensor], guard: RangeGuard) -> Tensor:
 
     Args:
         node: neither an input nor a constant.
-        inputs: integers [N or 1, *shape] of the nodes that it reads, float64 or, from 2**53 on, int64.
+        inputs: integers ``[N or 1, *shape]`` of the nodes that it reads, float64 or, from 2**53 on, int64.
         guard: is told of every value that the circuit looks up or decomposes.
 
     Returns:
-        Integers [N or 1, *node.shape], of the same types.
+        Integers ``[N or 1, *node.shape]``, of the same types.
 
     Raises:
         SimulationError: the operator is not supported, or its result would not be exact.
