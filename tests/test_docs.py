@@ -43,3 +43,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_pages_are_found() -> None:
     assert {"README.md", "CHANGELOG.md"} <= {page.name for page in PAGES}
     assert len(PAGES) > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    named = re.findall(r"`((?:search|gan|zk|evaluation|benchmarks|tests)/[\w/]+\.py)`", text)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
