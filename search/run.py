@@ -34,6 +34,7 @@ from search.finalists import proved_row
 from search.finish import file_results, print_results
 from search.labels import config_tags
 from search.layers.run import run_layers
+from search.names import checked_name
 from search.objective import EvaluationSettings, known_metrics
 from search.provenance import commit, machine, package_versions
 from search.proving import ProvingPlan
@@ -202,7 +203,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         bits=recipe.weight_form.activation_bits,
     )
     return SessionSettings(
-        name=config.study.name,
+        name=checked_name(config.study.name, "study.name"),
         storage=config.study.storage,
         folder=Path(config.study.folder),
         trials=config.study.trials,
@@ -254,7 +255,7 @@ def _continued(study: DictConfig, recipe: TrainingRecipe) -> Path | None:
             "study.continues needs a training whose steps do not depend on its budget; progressive training, pruning "
             "and falling learning rates follow theirs: leave study.continues out, and they train from the start"
         )
-    folder = Path(study.folder).parent / str(study.continues)
+    folder = Path(study.folder).parent / checked_name(study.continues, "study.continues")
     if not folder.is_dir():
         raise ConfigError(f"study.continues must name a study with candidates; there is no folder {folder}")
     return folder

@@ -6,11 +6,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gan.generators import Generator, build_generator
 from gan.spec import GeneratorSpec
+from search.errors import RecordError
 from search.files import write_text
 
 WEIGHTS_NAME = "generator.safetensors"
@@ -34,8 +37,33 @@ def weights_sha256(folder: Path) -> str:
 
 
 def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:
-    """Return spec and generator as :func:`save_generator` wrote them, in evaluation mode on the CPU."""
-    spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
+    """Return spec and generator as :func:`save_generator` wrote them, in evaluation mode on the CPU.
+
+    Shapes are compared before memory is taken: a spec alone may describe a network of any size.
+
+    Raises:
+        RecordError: a file is missing or damaged, or the weights are not those of the spec.
+    """
+    try:
+        spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS_NAME)
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise RecordError(
+            f"{folder} must hold a generator, {SPEC_NAME} and {WEIGHTS_NAME}; {error}; train it again"
+        ) from error
+    with torch.device("meta"):
+        wanted = {name: value.shape for name, value in build_generator(spec).state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    if differing := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
+        name = differing[0]
+        raise RecordError(
+            f"{folder / WEIGHTS_NAME} must have the weights of {SPEC_NAME} beside it; {name} must be "
+            f"{_shape(wanted.get(name))}, found {_shape(found.get(name))}; they are of another generator"
+        )
     generator = build_generator(spec)
-    generator.load_state_dict(load_file(folder / WEIGHTS_NAME))
+    generator.load_state_dict(weights)
     return spec, generator.eval()
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "absent" if shape is None else str(list(shape))

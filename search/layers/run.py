@@ -25,6 +25,7 @@ from search.layers.points import select_points
 from search.layers.record import BenchmarkRecord
 from search.layers.session import BenchmarkSettings, run_benchmark
 from search.layers.study import COMMIT, commits
+from search.names import checked_name
 from search.objectives import Objective
 from search.storage import build_storage
 from search.study import open_study, study_uid
@@ -74,7 +75,7 @@ def run_layers(
         device=str(resolve_device(config.device)),
     )
     study = open_study(
-        name=config.study.name,
+        name=checked_name(config.study.name, "study.name"),
         storage=build_storage(config.study.storage, patience=build(config.patience)),
         objectives=OBJECTIVES,
         sampler=build(config.sampler),

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from evaluation.classifier.shipped import SHIPPED
 from gan.errors import SpecError
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, export_generator
-from search.errors import ReleaseError
+from search.errors import RecordError, ReleaseError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
 from shipped_files import shipped_folder
 from zk.checked.options import CheckedOptions
@@ -96,7 +94,7 @@ class ReleasedModel:
         """
         try:
             return load_generator(self.folder)[1]
-        except (SafetensorError, RuntimeError, OSError) as error:
+        except RecordError as error:
             raise ReleaseError(f"the weights of {self.name} must be those of its spec; {error}") from error
 
     def export(self, folder: Path) -> Path:

@@ -1,0 +1,79 @@
+"""Generators on disk are read back, and damaged or foreign ones are refused before memory is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from gan.generators import build_generator
+from gan.mechanisms import Mechanisms
+from gan.spec import GeneratorSpec
+from search.errors import RecordError
+from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, save_generator, weights_sha256
+
+SPEC = GeneratorSpec(
+    family="subpixel",
+    latent_dim=8,
+    conditioning="one_hot",
+    widths=(8, 4, 3),
+    kernel=3,
+    upsampling="pixel_shuffle",
+    activation="relu",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_generator(tmp_path, SPEC, build_generator(SPEC, seed=3))
+    return tmp_path
+
+
+@pytest.mark.parametrize("mechanisms", [Mechanisms(), Mechanisms(spectral_norm=True)])
+def test_what_was_saved_is_loaded(mechanisms: Mechanisms, tmp_path: Path) -> None:
+    spec = dataclasses.replace(SPEC, mechanisms=mechanisms)
+    saved = build_generator(spec, seed=3).eval()
+    save_generator(tmp_path, spec, saved)
+    found, loaded = load_generator(tmp_path)
+    assert found == spec
+    assert not loaded.training
+    latent, one_hot = torch.randn(2, 8), torch.eye(10)[:2]
+    assert torch.equal(loaded(latent, one_hot), saved(latent, one_hot))
+
+
+def test_equal_weights_give_equal_files(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    save_generator(other, SPEC, build_generator(SPEC, seed=3))
+    assert weights_sha256(folder) == weights_sha256(other)
+
+
+@pytest.mark.parametrize("name", [SPEC_NAME, WEIGHTS_NAME])
+def test_missing_and_damaged_files_are_named(name: str, folder: Path) -> None:
+    path = folder / name
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"\xff" * 64, b"[" * 100_000):
+        path.write_bytes(damaged)
+        with pytest.raises(RecordError, match="must hold a generator"):
+            load_generator(folder)
+    path.unlink()
+    with pytest.raises(RecordError, match=name):
+        load_generator(folder)
+
+
+def test_a_giant_that_only_the_spec_has_is_never_built(folder: Path) -> None:
+    giant = json.loads(SPEC.to_json()) | {"widths": [8192, 8192, 8192]}  # 19 GB of weights
+    (folder / SPEC_NAME).write_text(json.dumps(giant))
+    with pytest.raises(RecordError, match="must have the weights of spec.json"):
+        load_generator(folder)
+
+
+def test_weights_that_lack_a_tensor_are_refused(folder: Path) -> None:
+    weights = dict(build_generator(SPEC).state_dict())
+    name, _ = weights.popitem()
+    save_file(weights, folder / WEIGHTS_NAME)
+    with pytest.raises(RecordError, match=rf"{name} must be \[.*\], found absent"):
+        load_generator(folder)
