@@ -7,7 +7,7 @@ ARGS ?=
 # Files of tests at a time: as many as there are cores. WORKERS=0 runs all in one process.
 WORKERS ?= logical
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers docs dist clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers docs fuzz dist clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -22,6 +22,7 @@ help:
 	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
 	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
 	@echo "make docs        the documentation as a web site, docs/_build/html/index.html; a warning is an error"
+	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; an hour)"
 	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
@@ -78,6 +79,10 @@ docs: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+fuzz: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,fuzz]"
+	$(BIN)/python tests/fuzz/drive.py $(ARGS)
 
 dist: $(READY)
 	rm -rf build dist

@@ -10,6 +10,10 @@ from search.errors import ConfigError
 _TRUTHS = {"true": True, "false": False}
 
 
+_LONGEST_COUNT = 18
+"""Digits of a number that fits into 64 bits."""
+
+
 @dataclass(frozen=True)
 class Options:
     """A parsed command line.
@@ -65,8 +69,8 @@ class Options:
         text = self.one(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-            raise ConfigError(f"{name} must be a whole number of at least 1; got {text!r}")
+        if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_COUNT) or int(text) < 1:
+            raise ConfigError(f"{name} must be a whole number of at least 1; got {text[:40]!r}")
         return int(text)
 
 

@@ -88,7 +88,7 @@ def load_settings(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} must be ezkl's settings in JSON; {error}; generate it again") from error
     if not isinstance(data, dict) or "run_args" not in data or "num_rows" not in data:
         raise ArtifactError(f"{path} must be ezkl's settings; found other JSON; generate it again")
@@ -114,7 +114,20 @@ def public_value_count(settings: dict[str, Any]) -> int:
 
 
 def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> CircuitCost:
-    """Read the cost from settings, at their own height or at another one."""
+    """Read the cost from settings, at their own height or at another one.
+
+    Raises:
+        ArtifactError: they lack an entry, or one is not what ezkl writes.
+    """
+    try:
+        return _cost(settings, logrows)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ArtifactError(
+            f"settings must have every entry that ezkl 23.0.5 writes; {type(error).__name__}: {error}; make them again"
+        ) from error
+
+
+def _cost(settings: dict[str, Any], logrows: int | None) -> CircuitCost:
     args = settings["run_args"]
     height = int(args["logrows"]) if logrows is None else logrows
     inner = int(args["num_inner_cols"])

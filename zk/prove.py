@@ -8,6 +8,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
         if [np.size(values) for values in data] != [int(np.prod(shape)) for _, shape in slots]:
             raise ValueError(f"the model takes {slots}; found {[np.shape(values) for values in data]}")
         return [np.asarray(values, np.float32).reshape(shape) for values, (_, shape) in zip(data, slots, strict=True)]
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile, zlib.error) as error:
         raise OptionError(f"{path} must hold the inputs of {model.name}; {error}; give JSON or .npz") from error
 
 

@@ -58,7 +58,7 @@ def load_proof(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text())
         if bytes(data["proof"]).hex() != str(data["hex_proof"]).removeprefix("0x") or not data["instances"]:
             raise ValueError("its two copies of the proof differ, or it has no public values")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path} must be a proof written by ezkl; {error}; prove again") from error
     return dict(data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,17 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
         CheckpointError: it was made by another spec, recipe, dataset or seed than ``identity``.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no archive as torch writes them")  # torch would try an older, looser format
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = content["identity"], content["state"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        differing = sorted(key for key in identity if found.get(key) != identity[key])
+        state = dict(state)
+    except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
         raise DamagedCheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
     if found != identity:
-        differing = sorted(key for key in identity if found.get(key) != identity[key])
         raise CheckpointError(f"{path} was made by another run: {', '.join(differing)} differ; use an empty folder")
-    return dict(state)
+    return state
 
 
 def first_checkpoint(paths: Sequence[Path], identity: dict[str, str], *, device: torch.device) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def read_trial(reader: RunReader, run_id: str, folder: Path, *, retrain: bool) -
             "none; it was filed by an older version, or its artifacts are gone"
         )
     candidate_file, spec_file = files[CANDIDATE_NAME], files[SPEC_NAME]
-    candidate = None if candidate_file is None else Candidate.from_json(candidate_file.read_text(encoding="utf-8"))
+    candidate = None if candidate_file is None else Candidate.from_json(_text(candidate_file))
     specs = [] if candidate is None else [candidate.spec]
     specs += [] if spec_file is None else [_spec(spec_file)]
     for spec in specs:
@@ -121,9 +121,16 @@ def _missing(found: set[str], outcome: TrialOutcome, *, retrain: bool) -> list[s
 
 def _spec(path: Path) -> GeneratorSpec:
     try:
-        return GeneratorSpec.from_json(path.read_text(encoding="utf-8"))
+        return GeneratorSpec.from_json(_text(path))
     except SpecError as error:
         raise RecordError(f"{SPEC_NAME} of the record must be a generator's spec: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path.name} of the record must be readable text; {error}") from error
 
 
 def _check_digest(run: RecordedRun, name: str, found: str) -> None:
@@ -137,10 +144,10 @@ def _session(files: dict[str, Path | None]) -> RecordedSession:
     assert config is not None
     assert provenance is not None
     try:
-        facts = dict(json.loads(provenance.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        facts = dict(json.loads(_text(provenance)))
+    except (ValueError, TypeError, RecursionError) as error:
         raise RecordError(f"{PROVENANCE_NAME} of the record must be a JSON object; got {error}") from error
-    return RecordedSession(config.read_text(encoding="utf-8"), facts, files[COST_MODEL_NAME])
+    return RecordedSession(_text(config), facts, files[COST_MODEL_NAME])
 
 
 def other_sessions(reader: RunReader, trial: RecordedTrial) -> Iterator[RecordedSession]:

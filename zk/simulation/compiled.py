@@ -7,6 +7,7 @@ constants as they were rounded. Reading them is exact where retracing those rewr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -82,7 +83,10 @@ def read_graph(data: bytes, *, input_scale_bits: int, param_scale_bits: int) -> 
 
     """
     reader = _GraphReader(data)
-    nodes = reader.bin.sequence(reader.node)
+    try:
+        nodes = reader.bin.sequence(reader.node)
+    except RecursionError as error:
+        raise SimulationError("operators must not be nested this deeply; the circuit is damaged") from error
     inputs = reader.bin.sequence(reader.bin.u64)
     outputs = reader.bin.sequence(reader.outlet)
     reader.bin.sequence(reader.bin.u32)  # data types of the outputs
@@ -198,7 +202,10 @@ class _GraphReader:
         return Operator(inner.name, inner.fields, inner.multipliers, multiplier)
 
     def _variant_of_hybrid(self) -> Operator:
-        name, fields = HYBRID[self.bin.u32()]
+        number = self.bin.u32()
+        if number >= len(HYBRID):
+            raise SimulationError(f"operator {number} of the hybrid family is unknown; ezkl 23.0.5 has none")
+        name, fields = HYBRID[number]
         return Operator("hybrid:" + name, {key: self._fields[form]() for key, form in fields})
 
     def _tensor(self, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
@@ -206,6 +213,8 @@ class _GraphReader:
         shape = self.bin.sequence(self.bin.u64)
         self.bin.option(self.bin.i32)
         self.bin.option(self.visibility)
+        if math.prod(shape) != values.size:
+            raise SimulationError(f"a tensor of shape {shape} must have as many values; the circuit has {values.size}")
         return values.reshape(shape)
 
     def _indices(self) -> NDArray[Any]:
