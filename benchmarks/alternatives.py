@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from atomic_files import write_text
 from evaluation.classifier import ClassifierSpec, build_classifier
 from evaluation.classifier.folding import fold_batchnorm as fold_classifier
 from gan.denoiser import Denoiser, DenoiserSpec, time_code
@@ -26,7 +27,6 @@ from gan.generators.layers import Stage
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from search.circuit import checked_metrics, circuit_inputs
-from search.files import write_text
 from search.tiers.alternatives import UNCONDITIONAL, alternatives_section
 from search.tiers.deciders import Results
 from zk.benchmark.report.text import number

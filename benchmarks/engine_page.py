@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.files import write_text
+from atomic_files import write_text
 from zk.benchmark.report.text import table as text_table
 
 Found = Any

@@ -34,12 +34,12 @@ import torch
 from optuna.trial import TrialState
 from silent_observer import Silent
 
+from atomic_files import write_text
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord
 from search.candidate import Candidate
 from search.drivers import Driver
 from search.endings import CANDIDATE, REPEATS, RESUMES, trial_outcome
 from search.engine import StudyPlan, run_study
-from search.files import write_text
 from search.halving import Halving
 from search.local_runner import LocalRunner
 from search.objectives import Objective, minimised

@@ -25,12 +25,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from atomic_files import write_text
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord
 from search.candidate import Candidate
 from search.drivers import Driver
 from search.endings import CANDIDATE, OUTCOME, RECORD
 from search.engine import StudyPlan, run_study
-from search.files import write_text
 from search.objectives import Objective
 from search.observer import StudyObserver
 from search.record import TrialOutcome, TrialRecord

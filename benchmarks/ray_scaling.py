@@ -36,10 +36,10 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read by Ray w
 import ray  # noqa: E402
 from silent_observer import Silent  # noqa: E402
 
+from atomic_files import write_text  # noqa: E402
 from gan.training import TrainingBudget, TrainingHooks, TrainingRecipe, TrainingRecord  # noqa: E402
 from search.candidate import Candidate  # noqa: E402
 from search.engine import Observer, StudyPlan, run_study  # noqa: E402
-from search.files import write_text  # noqa: E402
 from search.objectives import Objective  # noqa: E402
 from search.observer import StudyObserver  # noqa: E402
 from search.provenance import machine  # noqa: E402

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from atomic_files import write_text
 from evaluation import evaluate_sampler
 from gan.data import ImageDataset
 from gan.generators import Generator
@@ -28,7 +29,6 @@ from gan.training import TrainingBudget, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
 from search.circuit_forms import simulator_of
 from search.configured import configured
-from search.files import write_text
 from search.objective import sampler_for
 from search.planned import CircuitPlanning, circuit_scores, plan_generator
 from search.session import Judges, train_judges

@@ -34,6 +34,7 @@ from optuna.trial import Trial
 from silent_observer import Silent
 from speed_figures import Curve, read_curve, speedup
 
+from atomic_files import write_text
 from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.training import TrainingHooks
@@ -42,7 +43,6 @@ from search.candidate import Candidate
 from search.configured import configured
 from search.constraints import CircuitLimits, constraint_values
 from search.engine import StudyPlan, run_study
-from search.files import write_text
 from search.objective import Evaluator
 from search.objectives import minimised, objective_values, references
 from search.record import TrialOutcome, TrialRecord

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from atomic_files import write_text
 from gan.augment import augment
 from gan.data import BatchSource, ImageDataset, Split
 from gan.losses import discriminator_loss, generator_loss
@@ -43,7 +44,6 @@ from gan.training.memory import keep_freed_memory
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
 from search.configured import configured
-from search.files import write_text
 from search.space import First
 from torchvision_compat import import_torchvision
 

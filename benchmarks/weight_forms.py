@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from atomic_files import write_text
 from search.circuit import checked_metrics, cost_metrics
-from search.files import write_text
 from search.tiers.arithmetic import weight_forms_section
 from zk.checked.options import CheckedOptions
 from zk.circuit_cost import CircuitCost

@@ -1,40 +1,23 @@
-"""Atomic writes: a reader sees the old file or the whole new one, never a part."""
+"""Tensors in files of torch, written whole and read without running what they hold."""
 
 from __future__ import annotations
 
 import io
-import os
-import uuid
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from atomic_files import write_bytes
 from evaluation.errors import CacheFileError
-
-
-def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to a temporary file beside ``path`` and move it into place; parent folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not mkstemp: its files are readable by their owner alone, and a cache may be shared.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_tensors_atomically(path: Path, payload: dict[str, object]) -> None:
     """``torch.save`` of tensors and plain values, atomically; read it back with ``weights_only=True``."""
     buffer = io.BytesIO()
     torch.save(payload, buffer)
-    write_bytes_atomically(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def load_tensors(path: Path) -> dict[str, Any]:

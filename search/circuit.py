@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
+from atomic_files import write_text
 from gan.generators import Generator, build_generator, fold_batchnorm
 from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit_forms import CircuitForm
-from search.files import write_text
 from zk.checked.options import CheckedOptions
 from zk.checked.planner import draft_layouts
 from zk.circuit_cost import CircuitCost, load_settings

@@ -8,11 +8,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from atomic_files import write_text
 from gan.digest import json_digest
 from gan.spec import GeneratorSpec
 from search.circuit import CircuitFigures, measure_spec
 from search.circuit_forms import CircuitForm
-from search.files import write_text
 from zk.cost import shipped_cost_model
 from zk.cost_model import CostModel, cost_model_digest
 from zk.types import Budget

@@ -6,13 +6,13 @@ A direct circuit computes every product (:mod:`zk.planner`); a checked one claim
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
 
+from atomic_files import copy
 from zk.bundle_format import SETTINGS, VK
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions
@@ -134,7 +134,7 @@ def prove_plan(
     if isinstance(plan, CheckedPlan):
         return _prove_checked(plan, inputs, network, budget=budget, srs_dir=srs_dir)
     assert plan.onnx_path is not None
-    shutil.copyfile(plan.onnx_path, network)
+    copy(plan.onnx_path, network)
     return prove_sample(
         network,
         tuple(inputs),
@@ -153,7 +153,7 @@ def _prove_checked(
     assert plan.best is not None
     folder = network.parent
     if plan.source.resolve() != network.resolve():
-        shutil.copyfile(plan.source, network)
+        copy(plan.source, network)
     circuit = build_checked(network, plan.best.options, folder / "nodes", budget=budget)
     proving = Proving(workdir=folder / "parts", srs_dir=srs_dir, budget=budget)
     run = prove_checked(network, circuit, inputs, proving)
@@ -163,7 +163,7 @@ def _prove_checked(
         write_checked_bundle(run, circuit, folder / BUNDLE, onnx_path=network, proving=proving, config=config)
         first = run.proof.parts[0].folder
         for name in (SETTINGS, "proof.json", VK):
-            shutil.copyfile(first / name, folder / name)
+            copy(first / name, folder / name)
     return as_proof_run(run, plan)
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
+from atomic_files import write_text
 from search.command import run_command
 from search.comparison import JUDGED, StudyFigures, compare_studies
 from search.comparison_text import as_markdown, as_values, notes, tables
 from search.endings import REPEATS, RESUMES, ended_as_recorded, stored_record, trial_outcome
 from search.errors import ConfigError
-from search.files import write_text
 from search.options import Options, parse_options
 from search.record import TrialOutcome
 from search.stored import DEFAULT_STORAGE, count_states, load_stored

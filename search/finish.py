@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.files import write_text
+from atomic_files import write_text
 from search.finalists import proved_row
 from search.headline import CIRCUIT_COLUMNS, headline_notes
 from search.objective import SAMPLES_NAME

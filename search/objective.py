@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from atomic_files import write_text
 from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier, evaluate_sampler
 from gan.data import ImageDataset
 from gan.errors import DamagedCheckpointError
@@ -31,7 +32,6 @@ from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
 from search.circuit_cache import cached_measurement
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
-from search.files import write_text
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
 from search.weights import WEIGHTS_DIGEST, save_generator, weights_sha256

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from search.files import write_text
+from atomic_files import copy, write_text
 from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES, headline_notes, with_headline
 from search.objective import SAMPLES_NAME
 from search.report import format_value
@@ -172,7 +171,7 @@ def write_page(session: Path, stem: Path, title: str, note: str = "") -> None:
     public["front"] = [with_headline(_public(row)) for row in summary["front"]]
     write_text(stem.with_suffix(".json"), json.dumps(public, indent=1) + "\n")
     if summary["front"]:
-        shutil.copyfile(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
+        copy(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
     write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png", note))
 
 

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from atomic_files import replacing
+
 GRID_COLUMNS = 8
 _GAP_PIXELS = 2
 
@@ -28,8 +30,8 @@ def image_grid(images: Tensor, columns: int) -> Image.Image:
 
 def save_image_grid(images: Tensor, path: Path, *, columns: int = GRID_COLUMNS) -> None:
     """Write ``images`` [N, C, H, W] in [-1, 1] to ``path`` as a PNG grid."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image_grid(images, columns).save(path)
+    with replacing(path) as temporary:
+        image_grid(images, columns).save(temporary, "PNG")
 
 
 def save_class_grid(sample: Callable[[Tensor, Tensor], Tensor], *, num_classes: int, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from atomic_files import write_text
 from evaluation import RealReference, TrainedClassifier
 from evaluation.evaluate import score_images
 from evaluation.inference import predict
@@ -18,7 +19,6 @@ from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, circuit_inputs, export_generator
 from search.circuit_forms import CircuitForm, CircuitPlan, Simulator, make_plan, plan_table
-from search.files import write_text
 from search.headline import HEADLINE_SCORES
 from search.objective import sampler_for
 from zk.cost_model import CostModel

@@ -21,6 +21,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from atomic_files import write_text
 from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
@@ -28,7 +29,6 @@ from gan.training import Teacher, TrainingRecipe, resolve_device
 from search.building import build
 from search.drivers import busy_trials, living_drivers
 from search.errors import ConfigError, SearchError, StorageUnreachable
-from search.files import write_text
 from search.filing import PICTURES
 from search.finalists import proved_row
 from search.finish import file_results, print_results

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from atomic_files import write_text
 from search.errors import ConfigError
-from search.files import write_text
 from search.filters import as_text
 from search.headline import column_heading
 from search.report import format_value

@@ -12,8 +12,8 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from atomic_files import write_text
 from search.endings import REPEATS, ended_as_recorded, stored_record
-from search.files import write_text
 from search.headline import HEADLINE_SCORES, in_headline_order, with_headline
 from search.study import Late, ended_trials, front_trials, late_findings
 

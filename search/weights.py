@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
+from atomic_files import write_bytes, write_text
 from gan.generators import Generator, build_generator
 from gan.spec import GeneratorSpec
 from search.errors import RecordError
-from search.files import write_text
 
 WEIGHTS_NAME = "generator.safetensors"
 SPEC_NAME = "spec.json"
@@ -24,11 +23,9 @@ WEIGHTS_DIGEST = "weights_sha256"
 
 def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> None:
     """Write spec and weights of ``generator`` to ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / SPEC_NAME, spec.to_json())
-    partial = folder / f"{WEIGHTS_NAME}.{os.getpid()}.partial"
-    save_file({name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}, partial)
-    os.replace(partial, folder / WEIGHTS_NAME)
+    weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    write_bytes(folder / WEIGHTS_NAME, save(weights))
 
 
 def weights_sha256(folder: Path) -> str:

@@ -65,6 +65,7 @@ from typing import Any
 
 import numpy as np
 
+from atomic_files import write_text
 from zk.audit_field import to_words
 from zk.audit_key import ProvingKey, open_proving_key
 from zk.audit_layout import Layout, UnknownLayout, check_salt, expected_columns, read_layout, visibilities
@@ -308,7 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths = options.pk, options.settings, options.vk
         report = audit_wiring(*paths, private_values=options.private_values, salt=tuple(options.salt))
         if options.json:
-            options.json.write_text(json.dumps(dataclasses.asdict(report), indent=1) + "\n")
+            write_text(options.json, json.dumps(dataclasses.asdict(report), indent=1) + "\n")
     except (ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return UNREADABLE_STATUS

@@ -15,6 +15,7 @@ from pathlib import Path
 import onnx
 from onnx import compose
 
+from atomic_files import write_bytes
 from zk.errors import ArtifactError, ZkError
 from zk.graph_inputs import model_inputs, slot_shape
 from zk.lower import load_model
@@ -74,8 +75,7 @@ def write_chain(first: Path, second: Path, target: Path) -> str:
         ZkError: a file is no model, or the two do not fit.
     """
     model = chain_models(load_model(first), load_model(second))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(model.SerializeToString(deterministic=True))
+    write_bytes(target, model.SerializeToString(deterministic=True))
     return file_sha256(target)
 
 

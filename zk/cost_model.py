@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from atomic_files import write_text
 from zk.circuit_cost import CircuitCost
 from zk.columns import ELEMENT_BYTES, Columns, circuit_columns, proving_key_bytes
 from zk.errors import ArtifactError, OptionError
@@ -186,11 +187,7 @@ def _to_json(model: CostModel) -> dict[str, Any]:
 
 def save_cost_model(model: CostModel, path: Path) -> None:
     """Write a model as JSON."""
-    data = _to_json(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(_to_json(model), indent=1) + "\n")
 
 
 def load_cost_model(path: Path) -> CostModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from atomic_files import replacing
 from zk.errors import ExportError
 
 
@@ -58,39 +58,34 @@ def export_onnx(
         ExportError: torch could not export, or an output differs by more than ``tolerance``, or is not finite.
 
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     training = module.training
     module.eval()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the legacy exporter announces its age on every call
-            torch.onnx.export(
-                module,
-                example_inputs,
-                str(temporary),
-                input_names=list(input_names),
-                output_names=list(output_names),
-                opset_version=opset,
-                do_constant_folding=True,
-                dynamo=False,
-            )
-        error = _greatest_difference(module, example_inputs, temporary, input_names, checks, seed)
+        with replacing(path) as temporary:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")  # the legacy exporter announces its age on every call
+                torch.onnx.export(
+                    module,
+                    example_inputs,
+                    str(temporary),
+                    input_names=list(input_names),
+                    output_names=list(output_names),
+                    opset_version=opset,
+                    do_constant_folding=True,
+                    dynamo=False,
+                )
+            error = _greatest_difference(module, example_inputs, temporary, input_names, checks, seed)
+            if not error <= tolerance:
+                raise ExportError(
+                    f"torch and onnxruntime must agree within {tolerance}; found a difference of {error}; "
+                    "check for randomness or data-dependent control flow in forward"
+                )
     except ExportError:
-        temporary.unlink(missing_ok=True)
         raise
     except Exception as failure:
-        temporary.unlink(missing_ok=True)
         raise ExportError(f"the module must export to ONNX at opset {opset}; {failure}") from failure
     finally:
         module.train(training)
-    if not error <= tolerance:
-        temporary.unlink(missing_ok=True)
-        raise ExportError(
-            f"torch and onnxruntime must agree within {tolerance}; found a difference of {error}; "
-            "check for randomness or data-dependent control flow in forward"
-        )
-    os.replace(temporary, path)
     content = path.read_bytes()
     nodes = sum(node.op_type == "BatchNormalization" for node in onnx.load_from_string(content).graph.node)
     return OnnxExport(path, hashlib.sha256(content).hexdigest(), len(content), error, nodes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import onnx
 
+from atomic_files import write_bytes, write_text
 from zk.circuit_cost import load_settings
 from zk.errors import LoweringError, ZkError
 from zk.lowering import RULES, Lowering, lower
@@ -71,10 +71,7 @@ def lower_file(
     with tempfile.TemporaryDirectory(prefix="zk-lower-") as scratch:
         cost = circuit_rows(Path(scratch), options=options, budget=budget) if measured else None
         lowering = lower(model, RULES, cost=cost)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    temporary.write_bytes(lowering.model.SerializeToString())
-    os.replace(temporary, target)
+    write_bytes(target, lowering.model.SerializeToString())
     return lowering
 
 
@@ -140,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(format_table(lowering))
     print(f"{given.target} written")
     if given.json is not None:
-        given.json.write_text(json.dumps(to_json(lowering), indent=2))
+        write_text(given.json, json.dumps(to_json(lowering), indent=2))
     return 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from atomic_files import write_text
 from zk.child import KILLED, run_in_child
 from zk.circuit_cost import load_settings
 from zk.cost import choose_logrows
@@ -200,6 +200,4 @@ class StageRunner:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(data))
-    os.replace(temporary, path)
+    write_text(path, json.dumps(data))

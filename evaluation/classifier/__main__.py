@@ -12,11 +12,11 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from atomic_files import write_bytes
 from evaluation.classifier.cache import TrainedClassifier, load_or_train
 from evaluation.classifier.folding import circuit_form
 from evaluation.classifier.picture import write_confusion_png
 from evaluation.classifier.training import TrainingProgress
-from evaluation.files import write_bytes_atomically
 from evaluation.types import DatasetLike
 from search.building import build
 from search.hydra_settings import guard
@@ -50,7 +50,7 @@ def run(config: DictConfig, output_dir: Path) -> dict[str, Any]:
         "judge": {"digest": judge.digest, **judge.report.to_dict()},
         "onnx": {"digest": exported.digest, "bytes": exported.bytes, "max_abs_error": exported.max_abs_error},
     }
-    write_bytes_atomically(output_dir / "report.json", json.dumps(facts, indent=2).encode())
+    write_bytes(output_dir / "report.json", json.dumps(facts, indent=2).encode())
     write_confusion_png(output_dir / "confusion.png", classifier.report.confusion, classifier.report.class_names)
     print(f"report.json, confusion.png and classifier.onnx (BatchNorm folded) are in {output_dir}")
     return facts

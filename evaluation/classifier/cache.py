@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from atomic_files import write_bytes
 from evaluation.classifier import architectures, augment, judge, network, recipe, spec, training, whitening
 from evaluation.classifier.network import FeatureClassifier
 from evaluation.classifier.recipe import ClassifierRecipe, check_recipe_fits, recipe_to_dict
@@ -19,7 +20,7 @@ from evaluation.classifier.spec import NetworkSpec, check_spec_fits, spec_to_dic
 from evaluation.classifier.training import ProgressFunction, TrainingResult, build_network, train_classifier
 from evaluation.digests import json_digest, source_digest
 from evaluation.errors import CacheFileError, EvaluationError
-from evaluation.files import load_tensors, save_tensors_atomically, write_bytes_atomically
+from evaluation.files import load_tensors, save_tensors_atomically
 from evaluation.types import DatasetLike
 
 logger = logging.getLogger(__name__)
@@ -173,5 +174,5 @@ def _save(path: Path, trained: TrainedClassifier, recipe: ClassifierRecipe, data
         "report": trained.report.to_dict(),
     }
     weights = {name: value.cpu() for name, value in trained.module.state_dict().items()}
-    write_bytes_atomically(path.with_suffix(".json"), json.dumps(facts, indent=2).encode())
+    write_bytes(path.with_suffix(".json"), json.dumps(facts, indent=2).encode())
     save_tensors_atomically(path, {**facts, "weights": weights})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from atomic_files import write_bytes
 from evaluation.errors import SpecError
-from evaluation.files import write_bytes_atomically
 
 _CELL = 46
 _BLUE = (8, 64, 129)
@@ -49,7 +49,7 @@ def write_confusion_png(path: Path | str, counts: Sequence[Sequence[int]], class
     """Write :func:`draw_confusion` as a PNG file, atomically."""
     buffer = io.BytesIO()
     draw_confusion(counts, class_names).save(buffer, format="PNG")
-    write_bytes_atomically(Path(path), buffer.getvalue())
+    write_bytes(Path(path), buffer.getvalue())
 
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

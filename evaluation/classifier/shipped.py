@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from atomic_files import write_bytes
 from evaluation.errors import CacheFileError
-from evaluation.files import load_tensors, write_bytes_atomically
+from evaluation.files import load_tensors
 from shipped_files import shipped_folder
 
 SHIPPED = shipped_folder("models") / "classifiers"
@@ -32,8 +33,8 @@ def ship(cached: Path, folder: Path) -> Path:
     data = save({name: value.contiguous() for name, value in payload.pop("weights").items()})
     path = folder / f"{payload['digest']}.safetensors"
     facts = {**payload, "weights_sha256": hashlib.sha256(data).hexdigest()}
-    write_bytes_atomically(path.with_suffix(".json"), json.dumps(facts, indent=2).encode() + b"\n")
-    write_bytes_atomically(path, data)
+    write_bytes(path.with_suffix(".json"), json.dumps(facts, indent=2).encode() + b"\n")
+    write_bytes(path, data)
     return path
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from atomic_files import write_bytes
 from evaluation.classifier import augment
 from evaluation.classifier import folding as classifier_folding
 from evaluation.classifier import recipe as classifier_recipe
@@ -27,7 +28,6 @@ from evaluation.composites.spec import CompositeSpec, build_composite, check_com
 from evaluation.composites.training import train_composite
 from evaluation.digests import json_digest, source_digest
 from evaluation.errors import CacheFileError
-from evaluation.files import write_bytes_atomically
 from evaluation.inference import predict
 from evaluation.metrics.accuracy import accuracy
 from evaluation.types import DatasetLike
@@ -200,5 +200,5 @@ def _save(
             "magnitudes": trained.magnitudes,
         },
     }
-    write_bytes_atomically(path.with_suffix(".json"), json.dumps(facts, indent=2).encode())
-    write_bytes_atomically(path, data)
+    write_bytes(path.with_suffix(".json"), json.dumps(facts, indent=2).encode())
+    write_bytes(path, data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from atomic_files import replacing
 from gan.data.types import Split, content_digest
 from gan.errors import DataError
 
@@ -94,20 +94,12 @@ def _read(path: Path) -> Splits | None:
 
 
 def _write(path: Path, train: Split, test: Split) -> None:
-    """Write a cache file beside its final name, then move it there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(
-                stream,
-                digest=np.array(content_digest(train, test, ())),
-                train_images=train.images.numpy(),
-                train_labels=train.labels.numpy(),
-                test_images=test.images.numpy(),
-                test_labels=test.labels.numpy(),
-            )
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            digest=np.array(content_digest(train, test, ())),
+            train_images=train.images.numpy(),
+            train_labels=train.labels.numpy(),
+            test_images=test.images.numpy(),
+            test_labels=test.labels.numpy(),
+        )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from atomic_files import replacing
 from gan.errors import CheckpointError, DamagedCheckpointError, UnwrittenCheckpointError
 
 
@@ -27,17 +28,12 @@ def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any])
     Raises:
         UnwrittenCheckpointError: it cannot be written, as on a full disk; the old file stays.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            torch.save({"identity": identity, "state": state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _keep(path)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            with partial.open("wb") as stream:
+                torch.save({"identity": identity, "state": state}, stream)
+            _keep(path)
     except (OSError, RuntimeError) as error:  # torch's writer has errors of its own for what the system refuses
-        partial.unlink(missing_ok=True)
         raise UnwrittenCheckpointError(
             f"{path} cannot be written: {error}; make room or give the right to, then run the same command again"
         ) from error

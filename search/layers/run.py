@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 from omegaconf import DictConfig
 
+from atomic_files import write_text
 from gan.data import ImageDataset
 from gan.training import resolve_device
 from search.building import build
 from search.errors import ConfigError, StorageUnreachable
-from search.files import write_text
 from search.layers.cases import CaseBuilder, CaseSettings, categories
 from search.layers.ladder import ladder_grid
 from search.layers.points import select_points

@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import Trial
 
-from search.files import write_text
+from atomic_files import write_text
 from search.layers.cases import CaseBuilder
 from search.layers.points import Point, whole_grid
 from search.layers.record import BenchmarkRecord, line_of

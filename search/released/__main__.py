@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from atomic_files import write_text
 from evaluation.classifier import load_shipped
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.configured import Configured, configured
 from search.errors import ConfigError
-from search.files import write_text
 from search.finalists import cas_conditions
 from search.options import Options, parse_options
 from search.released.again import TOLERANCE, again_lines, score_again

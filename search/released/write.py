@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
+from atomic_files import write_text
 from evaluation.classifier import TrainedClassifier
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
 from search.circuit import NETWORK_NAME, export_generator
 from search.circuit_forms import make_plan
 from search.errors import ReleaseError
-from search.files import write_text
 from search.planned import CircuitPlanning, planning_samples
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, LARGEST_WEIGHTS, ReleasedModel, is_name, read_released
 from search.released.prove import write_class_chain

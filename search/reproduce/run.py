@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from atomic_files import write_text
 from gan.data import ImageDataset
 from gan.generators import Generator
 from gan.training import TrainingOutcome
 from search.errors import ConfigError
-from search.files import write_text
 from search.objective import training_metrics
 from search.provenance import commit, machine, package_versions
 from search.record import TrialOutcome

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from atomic_files import write_text
 from search.errors import SearchError
-from search.files import write_text
 from search.layers.ladder import LADDER, operations
 from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
 from zk.benchmark.report.data import read_machine as machine_record

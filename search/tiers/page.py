@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from search.files import write_text
+from atomic_files import write_text
 from search.tiers.alternatives import alternatives_section
 from search.tiers.arithmetic import rounding_section, weight_forms_section
 from search.tiers.deciders import CONFIRMED, CORRECTED, OPEN, REFUTED, Results

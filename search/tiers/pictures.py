@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from atomic_files import replacing
 from search.layers.ladder import operations
 from search.tiers.published import CEILING, TIERS
 from search.tiers.row import TierRow
@@ -97,6 +98,7 @@ def write_pictures(rows: Sequence[TierRow], ladder: Sequence[LayerRow], stem: Pa
         if figure is None:
             path.unlink(missing_ok=True)  # one of an earlier run would show other rows
             continue
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
         written[name] = path
     return written

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -7,20 +6,6 @@ import torch
 from evaluation import files
 from evaluation.digests import json_digest, source_digest
 from evaluation.errors import CacheFileError
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "deep" / "value.bin"
-    files.write_bytes_atomically(path, b"old")
-
-    def refuse(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
-        files.write_bytes_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in path.parent.iterdir()] == ["value.bin"]
 
 
 def test_tensors_come_back(tmp_path: Path) -> None:

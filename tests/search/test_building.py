@@ -54,7 +54,7 @@ def test_the_projects_own_parts_are_built() -> None:
         "os.system",
         "subprocess.run",
         "search.provenance.subprocess.run",
-        "search.files.write_text",
+        "atomic_files.write_text",
         "gan.training.TrainingBudget.__init__",
         "gan.training",
         "",

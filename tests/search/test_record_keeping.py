@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from search.files import write_text
+from atomic_files import write_text
 from search.headline import HEADLINE_SCORES, with_headline
 from search.objectives import Objective
 from search.pictures import GRID_COLUMNS, image_grid, save_class_grid

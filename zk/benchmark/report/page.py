@@ -6,11 +6,11 @@ import csv
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from atomic_files import write_text
 from zk.benchmark.report.data import Benchmark, load_benchmark
 from zk.benchmark.report.latex import latex_tables
 from zk.benchmark.report.plots import write_plots
@@ -66,7 +66,7 @@ def write_report(folder: Path, stem: Path) -> list[Path]:
     }
     written = [stem.with_name(f"{stem.name}.{kind}") for kind in texts]
     for path, text in zip(written, texts.values(), strict=True):
-        _write(path, text)
+        write_text(path, text)
     return [*written, *(stem.with_name(f"{stem.name}-{name}.{kind}") for name in plots for kind in ("png", "pdf"))]
 
 
@@ -102,9 +102,3 @@ def rows_csv(rows: Sequence[LayerRow]) -> str:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "stage_peaks": json.dumps(row["stage_peaks"])}
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

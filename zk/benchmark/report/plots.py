@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
+from atomic_files import replacing
 from zk.benchmark.published import SCALES
 from zk.benchmark.report.data import COLUMNS, Benchmark, Pair, families, precision_series
 from zk.benchmark.report.quantities import (
@@ -48,8 +49,10 @@ def write_plots(benchmark: Benchmark, stem: Path) -> list[str]:
                 target.unlink(missing_ok=True)  # one of an earlier run would show other rows
             continue
         drawn.append(name)
-        figure.savefig(targets[0], dpi=160, metadata={"Software": None})
-        figure.savefig(targets[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        with replacing(targets[0]) as picture:
+            figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
+        with replacing(targets[1]) as document:
+            figure.savefig(document, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return drawn
 
 
