@@ -291,8 +291,7 @@ def _table(report: WiringReport) -> str:
         f"{g.name:<34}{g.cells:>10}{g.linked_cells:>10}{g.hint_cells:>10}{g.open_cells:>10}  {g.verdict}"
         for g in report.groups
     ]
-    lines.append(f"{report.verdict}: {report.reason}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"{report.verdict}: {report.reason}"])
 
 
 def main(arguments: list[str] | None = None) -> int:
