@@ -15,7 +15,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a private file beside ``path`` to fill; afterwards it becomes ``path`` in one step, and is on the disk.
+    """Give a private file beside ``path`` to fill; afterwards it becomes ``path`` in one step, its content on the disk.
 
     Parent folders are made. Where the body raises, ``path`` stays as it was and nothing is left beside it. The private
     file has another ending than ``path``: a writer that goes by endings must be told the format.
@@ -24,8 +24,12 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: a folder cannot be made, or the file cannot be written or moved.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # a pipe or a device: there is nothing to keep whole
+        yield path
+        return
+    path = path.resolve()  # what a link leads to is replaced, not the link
     # Not mkstemp: its files are readable by their owner alone, and folders may be shared.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         yield temporary
         with temporary.open("rb") as stream:

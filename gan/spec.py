@@ -114,8 +114,8 @@ class GeneratorSpec:
             ("image_channels", 1),
         ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SpecError(f"{name} must be an integer of at least {least}; got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_WIDTH:
+                raise SpecError(f"{name} must be an integer from {least} to {_MAX_WIDTH}; got {value!r}")
         if not 1 <= len(self.widths) <= _MAX_STAGES:
             raise SpecError(f"widths must name 1 to {_MAX_STAGES} stages; got {len(self.widths)}")
         for width in self.widths:
@@ -229,7 +229,7 @@ class GeneratorSpec:
         """
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise SpecError(f"a spec must be a JSON object; got {text[:60]!r}: {error}") from error
         return cls.from_mapping(value)
 

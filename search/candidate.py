@@ -67,7 +67,7 @@ class Candidate:
             }
             spec, budget = GeneratorSpec.from_mapping(value["spec"]), TrainingBudget(**value["budget"])
             return cls(spec, TrainingRecipe(**recipe), budget, int(value["seed"]))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GanError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, GanError) as error:
             raise RecordError(
                 f"a candidate must be a JSON object with spec, recipe, budget and seed; got {text[:60]!r}: {error}"
             ) from error

@@ -15,10 +15,10 @@ def checked_name(name: object, key: str) -> str:
     Raises:
         ConfigError: it could lead out of its folder, or is too long for one.
     """
-    text = str(name)
+    text = "" if name is None or isinstance(name, bool) else str(name)
     if _NAME.fullmatch(text) is None or len(text.encode()) > 200:
         raise ConfigError(
             f"{key} must begin with a letter, digit or underscore and go on with these, spaces or .,=+- (at most 100 "
-            f"characters, 200 bytes); got {text[:120]!r}"
+            f"characters, 200 bytes); got {str(name)[:120]!r}"
         )
     return text

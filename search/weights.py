@@ -44,12 +44,12 @@ def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:
     try:
         spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS_NAME)
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        with torch.device("meta"):
+            wanted = {name: value.shape for name, value in build_generator(spec).state_dict().items()}
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise RecordError(
             f"{folder} must hold a generator, {SPEC_NAME} and {WEIGHTS_NAME}; {error}; train it again"
         ) from error
-    with torch.device("meta"):
-        wanted = {name: value.shape for name, value in build_generator(spec).state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}
     if differing := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
         name = differing[0]

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import lzma
 import sys
 import tempfile
 import zlib
@@ -183,6 +184,13 @@ def bundle_lines(bundle: Bundle) -> list[str]:
     ]
 
 
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, MemoryError),
+    *(BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What files of other shapes, cut or packed in other ways raise in numpy and zipfile."""
+
+
 def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
     """Read the inputs of one sample: EZKL's JSON (``{"input_data": [[...], ...]}``) or an .npz, never pickled.
 
@@ -202,7 +210,7 @@ def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
         if [np.size(values) for values in data] != [int(np.prod(shape)) for _, shape in slots]:
             raise ValueError(f"the model takes {slots}; found {[np.shape(values) for values in data]}")
         return [np.asarray(values, np.float32).reshape(shape) for values, (_, shape) in zip(data, slots, strict=True)]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise OptionError(f"{path} must hold the inputs of {model.name}; {error}; give JSON or .npz") from error
 
 

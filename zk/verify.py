@@ -56,6 +56,8 @@ def load_proof(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text())
+        if not isinstance(data["proof"], list):
+            raise ValueError("its proof is no list of bytes")  # of a number, bytes() would make as many zeros
         if bytes(data["proof"]).hex() != str(data["hex_proof"]).removeprefix("0x") or not data["instances"]:
             raise ValueError("its two copies of the proof differ, or it has no public values")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

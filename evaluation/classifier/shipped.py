@@ -18,7 +18,7 @@ from evaluation.files import load_tensors
 from shipped_files import shipped_folder
 
 SHIPPED = shipped_folder("models") / "classifiers"
-"""Where they lie in a checkout; an installed package has none, and trains its own."""
+"""Where they lie, in a checkout as in an installed package."""
 
 
 def ship(cached: Path, folder: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 
 from atomic_files import replacing
 from gan.errors import CheckpointError, DamagedCheckpointError, UnwrittenCheckpointError
+
+_ARCHIVE = b"PK\x03\x04"
 
 
 def earlier_checkpoint(path: Path) -> Path:
@@ -32,6 +33,8 @@ def save_checkpoint(path: Path, identity: dict[str, str], state: dict[str, Any])
         with replacing(path) as partial:
             with partial.open("wb") as stream:
                 torch.save({"identity": identity, "state": state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())  # whole before the one before loses its name
             _keep(path)
     except (OSError, RuntimeError) as error:  # torch's writer has errors of its own for what the system refuses
         raise UnwrittenCheckpointError(
@@ -57,12 +60,15 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
         CheckpointError: it was made by another spec, recipe, dataset or seed than ``identity``.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("it is no archive as torch writes them")  # torch would try an older, looser format
+        with path.open("rb") as stream:
+            if stream.read(len(_ARCHIVE)) != _ARCHIVE:  # torch would try an older, looser format
+                raise ValueError("it is no archive as torch writes them")
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = content["identity"], content["state"]
         differing = sorted(key for key in identity if found.get(key) != identity[key])
         state = dict(state)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise  # says nothing about the file
     except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
         raise DamagedCheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
     if found != identity:

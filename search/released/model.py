@@ -22,7 +22,7 @@ from zk.errors import ZkError
 from zk.srs import file_sha256
 
 MODELS = shipped_folder("models")
-"""Where they lie in a checkout: a folder each."""
+"""Where they lie: a folder each."""
 
 FACTS_NAME = "model.json"
 IMAGE, CHAIN = "image", "chain"

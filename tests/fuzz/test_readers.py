@@ -43,7 +43,8 @@ def test_good_inputs_are_accepted(target: Target, scene: Scene, tmp_path: Path) 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_was_found_once_is_refused(path: Path, scene: Scene, tmp_path: Path) -> None:
-    try_input(all_targets(scene)[path.parent.name], path.read_bytes(), tmp_path / "one")
+    accepted = try_input(all_targets(scene)[path.parent.name], path.read_bytes(), tmp_path / "one")
+    assert accepted == (path.parent.name == "decoded-cache"), "a damaged cache is made anew, everything else refused"
 
 
 @st.composite

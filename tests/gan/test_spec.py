@@ -55,7 +55,7 @@ def test_geometry_follows_widths() -> None:
     ("changes", "message"),
     [
         ({"family": "vae"}, "family must be one of"),
-        ({"latent_dim": 0}, "latent_dim must be an integer of at least 1; got 0"),
+        ({"latent_dim": 0}, "latent_dim must be an integer from 1 to 8192; got 0"),
         ({"latent_dim": True}, "latent_dim must be an integer"),
         ({"widths": ()}, "widths must name 1 to 6 stages; got 0"),
         ({"widths": (8, 0)}, "each width must be an integer from 1"),
@@ -83,7 +83,8 @@ def test_geometry_follows_widths() -> None:
         ({"image_size": 28}, "image_size must be a multiple of 8"),
         ({"family": "hybrid", "widths": (8,)}, "hybrid needs at least one hidden width"),
         ({"family": "mlp", "kernel": 0, "upsampling": "none", "blocks_per_stage": 2}, "blocks_per_stage must be 1"),
-        ({"num_classes": 1}, "num_classes must be an integer of at least 2"),
+        ({"blocks_per_stage": 10**9}, "blocks_per_stage must be an integer from 1 to 8192"),
+        ({"num_classes": 1}, "num_classes must be an integer from 2 to 8192"),
         ({"colour": 3}, r"unknown spec fields \['colour'\]"),
     ],
 )

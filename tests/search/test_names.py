@@ -18,10 +18,16 @@ def test_names_that_people_give_are_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "..", "../x", "a/b", "a\\b", "/etc", ".hidden", " a", "a\nb", "a\0b", "a" * 101, "ß" * 101]
+    "name", ["", "..", "../x", "a/b", "a\\b", "/etc", ".hidden", " a", "a\nb", "a\0b", "a" * 101, "あ" * 70]
 )
 def test_names_that_could_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"study\.name must begin with a letter"):
+        checked_name(name, "study.name")
+
+
+@pytest.mark.parametrize("name", [None, True])
+def test_what_is_no_text_is_refused(name: object) -> None:
+    with pytest.raises(ConfigError):
         checked_name(name, "study.name")
 
 
