@@ -123,7 +123,8 @@ def circuit_cost(settings: dict[str, Any], logrows: int | None = None) -> Circui
         return _cost(settings, logrows)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ArtifactError(
-            f"settings must have every entry that ezkl 23.0.5 writes; {type(error).__name__}: {error}; make them again"
+            f"these must be ezkl's settings, with every entry that 23.0.5 writes; {type(error).__name__}: {error}; "
+            "make them again"
         ) from error
 
 

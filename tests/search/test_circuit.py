@@ -9,6 +9,7 @@ from gan.generators import build_generator
 from gan.spec import GeneratorSpec
 from search.candidate import Candidate
 from search.circuit import circuit_inputs, export_generator, measure_spec
+from search.errors import RecordError
 from search.weights import load_generator, save_generator
 from zk import export
 from zk.errors import ExportError
@@ -73,7 +74,7 @@ def test_digests_follow_everything_that_decides_the_weights(tiny_candidate: Cand
 def test_missing_weights_are_an_error(tiny_candidate: Candidate, tmp_path: Path, missing: str) -> None:
     save_generator(tmp_path, tiny_candidate.spec, build_generator(tiny_candidate.spec))
     (tmp_path / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=missing):
+    with pytest.raises(RecordError, match=missing):
         load_generator(tmp_path)
 
 

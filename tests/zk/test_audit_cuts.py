@@ -163,7 +163,7 @@ def test_command_line_status_and_table(sound: Files, tmp_path: Path, capsys: pyt
     assert main(["--pk", vk, "--settings", settings]) == 2
     assert "must be a whole proving key" in capsys.readouterr().err
     assert main(["--pk", pk, "--settings", vk]) == 2
-    assert main(["--pk", pk, "--settings", settings, "--json", str(tmp_path / "no" / "folder")]) == 2
+    assert main(["--pk", pk, "--settings", settings, "--json", str(report / "below")]) == 2
     with pytest.raises(SystemExit) as usage:
         main(["--pk", pk])
     assert usage.value.code == 2
