@@ -21,7 +21,7 @@ from gan.errors import DataError
 _FORMAT_VERSION = 1
 _TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 _READ_BYTES = 1 << 20
-ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 Splits = tuple[Split, Split]
 
@@ -91,7 +91,7 @@ def _read(path: Path) -> Splits | None:
             tensors = [torch.from_numpy(stored[name]) for name in _TENSORS]
             digest = str(stored["digest"])
         train, test = Split(*tensors[:2]), Split(*tensors[2:])
-    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, *ARCHIVE_ERRORS):
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, *_ARCHIVE_ERRORS):
         return None
     return (train, test) if content_digest(train, test, ()) == digest else None
 

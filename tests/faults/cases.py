@@ -17,7 +17,6 @@ from evaluation.files import save_tensors_atomically
 from gan.data.cache import cached_splits
 from gan.data.types import Split
 from gan.generators import build_generator
-from gan.spec import GeneratorSpec
 from gan.training.checkpoint import save_checkpoint
 from search.circuit import export_generator
 from search.pictures import save_image_grid
@@ -26,6 +25,7 @@ from search.tables import export_rows
 from search.trial_rows import write_csv
 from search.weights import save_generator
 from tests.faults.disk import full_after
+from tests.tiny_spec import TINY_SPEC
 from zk.bundle_files import write_members
 from zk.chain import write_chain
 from zk.cost import shipped_cost_model
@@ -35,15 +35,6 @@ from zk.srs import publish_once
 from zk.stages import write_json
 from zk.types import Budget, CircuitOptions
 
-SPEC = GeneratorSpec(
-    family="subpixel",
-    latent_dim=4,
-    conditioning="one_hot",
-    widths=(4, 2, 2),
-    kernel=3,
-    upsampling="pixel_shuffle",
-    activation="relu",
-)
 SHARES = (0.0, 0.001, 0.3, 0.6, 0.9, 0.999)
 """Where a write is broken off, as shares of the largest file."""
 
@@ -107,7 +98,7 @@ def cases() -> list[Case]:
     """Every artifact."""
     rows = [[{"trial": trial, "accuracy": 0.1 * version} for trial in range(60)] for version in range(2)]
     image = [torch.full((4, 3, 8, 8), version - 0.5) for version in range(2)]
-    generator = [build_generator(SPEC, seed=seed) for seed in range(2)]
+    generator = [build_generator(TINY_SPEC, seed=seed) for seed in range(2)]
     model = shipped_cost_model()
     models = [model, replace(model, circuits=model.circuits + 1)]
     return [
@@ -117,11 +108,11 @@ def cases() -> list[Case]:
             "checkpoint",
             lambda folder, v: save_checkpoint(folder / "c.pt", {"run": str(v)}, {"w": torch.full((99,), v)}),
         ),
-        Case("generator", lambda folder, v: save_generator(folder, SPEC, generator[v])),
+        Case("generator", lambda folder, v: save_generator(folder, TINY_SPEC, generator[v])),
         Case("decoded images", _cached),
         Case("classifier", lambda folder, v: save_tensors_atomically(folder / "c.pt", {"w": torch.full((999,), v)})),
         Case("confusion", lambda folder, v: write_confusion_png(folder / "c.png", [[1 + v, 2], [3, 4]], ["a", "b"])),
-        Case("network", lambda folder, v: export_generator(generator[v], SPEC, folder / "network.onnx")),
+        Case("network", lambda folder, v: export_generator(generator[v], TINY_SPEC, folder / "network.onnx")),
         Case("lowered network", _lowered),
         Case("chain", _chain),
         Case("samples", lambda folder, v: save_image_grid(image[v], folder / "samples.png")),

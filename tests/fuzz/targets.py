@@ -45,6 +45,8 @@ from search.released.model import FACTS_NAME, read_released
 from search.reproduce.record import read_trial
 from search.tracked import RecordedRun
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, save_generator
+from tests.tiny_spec import TINY_SPEC
+from tests.zk.tiny_networks import TINY
 from zk.audit_key import open_proving_key
 from zk.bundle import read_bundle
 from zk.bundle_check import verify_bundle
@@ -63,18 +65,9 @@ from zk.prove import load_sample
 from zk.simulation.compiled import read_graph
 from zk.simulation.errors import SimulationError
 from zk.srs import check_srs_file, srs_path
-from zk.types import Budget, CircuitOptions
+from zk.types import Budget
 from zk.verify import load_proof, public_integers
 
-SPEC = GeneratorSpec(
-    family="subpixel",
-    latent_dim=4,
-    conditioning="one_hot",
-    widths=(4, 2, 2),
-    kernel=3,
-    upsampling="pixel_shuffle",
-    activation="relu",
-)
 BUDGET = Budget(2 << 30, 120.0)
 DIGEST = "0" * 64
 
@@ -121,19 +114,11 @@ class Scene:
         model = self.folder / "model.onnx"
         self.folder.mkdir(parents=True, exist_ok=True)
         export_onnx(module, sample, model, ("latent",), ("image",))
-        options = CircuitOptions(
-            input_scale_bits=5,
-            param_scale_bits=5,
-            decomp_base=128,
-            lookup_range=(-100, 100),
-            min_logrows=8,
-            max_logrows=11,
-        )
         run = prove_sample(
             model,
             sample,
             self.folder,
-            options=options,
+            options=TINY,
             budget=BUDGET,
             srs_dir=self.folder / "strings",
             threads=1,
@@ -207,13 +192,13 @@ def _read_network(data: bytes, folder: Path) -> object:
 
 
 def _weights(scene: Scene) -> list[bytes]:
-    save_generator(scene.folder / "generator", SPEC, build_generator(SPEC))
+    save_generator(scene.folder / "generator", TINY_SPEC, build_generator(TINY_SPEC))
     return [(scene.folder / "generator" / WEIGHTS_NAME).read_bytes()]
 
 
 def _read_weights(data: bytes, folder: Path) -> object:
     _put(data, folder, WEIGHTS_NAME)
-    _put(SPEC.to_json().encode(), folder, SPEC_NAME)
+    _put(TINY_SPEC.to_json().encode(), folder, SPEC_NAME)
     return load_generator(folder)
 
 
@@ -224,7 +209,7 @@ def _read_spec(data: bytes, _folder: Path) -> object:
 
 
 def _candidate() -> str:
-    return Candidate(SPEC, TrainingRecipe(), TrainingBudget(images=100), 0).to_json()
+    return Candidate(TINY_SPEC, TrainingRecipe(), TrainingBudget(images=100), 0).to_json()
 
 
 def _checkpoints(scene: Scene) -> list[bytes]:
@@ -349,8 +334,8 @@ class _Records:
 
 
 def _records(scene: Scene) -> list[bytes]:
-    tags = f"role=trial\noutcome=scored\nspec_digest={SPEC.digest}\ntrial=3\nstudy=s".encode()
-    files = [b"a: 1\n", b"{}", COST_MODEL.read_bytes(), _candidate().encode(), SPEC.to_json().encode()]
+    tags = f"role=trial\noutcome=scored\nspec_digest={TINY_SPEC.digest}\ntrial=3\nstudy=s".encode()
+    files = [b"a: 1\n", b"{}", COST_MODEL.read_bytes(), _candidate().encode(), TINY_SPEC.to_json().encode()]
     return [b"\x1e".join([tags, *files, *_weights(scene)])]
 
 
@@ -367,7 +352,7 @@ def _read_classifier(data: bytes, folder: Path) -> object:
 def _facts(_scene: Scene) -> list[bytes]:
     facts = {
         "weights_sha256": hashlib.sha256(b"").hexdigest(),
-        "spec_digest": SPEC.digest,
+        "spec_digest": TINY_SPEC.digest,
         "class_names": [str(label) for label in range(10)],
         "network_sha256": {"image": DIGEST},
         "classifier_digest": DIGEST,
@@ -383,7 +368,7 @@ def _read_facts(data: bytes, folder: Path) -> object:
     own = folder / "model"
     own.mkdir()
     _put(data, own, FACTS_NAME)
-    _put(SPEC.to_json().encode(), own, SPEC_NAME)
+    _put(TINY_SPEC.to_json().encode(), own, SPEC_NAME)
     _put(b"", own, WEIGHTS_NAME)
     return read_released("model", folder)
 
@@ -401,7 +386,7 @@ def all_targets(scene: Scene) -> dict[str, Target]:
         Target("onnx", of("model.onnx"), _read_network, (ArtifactError, LoweringError)),
         Target("weights", _weights, _read_weights, (RecordError,), frozenset((WEIGHTS_NAME, SPEC_NAME))),
         Target("classifier", _weights, _read_classifier, (EvaluationError,), frozenset(("input.*",))),
-        Target("spec", lambda _: [SPEC.to_json().encode()], _read_spec, (SpecError,), frozenset()),
+        Target("spec", lambda _: [TINY_SPEC.to_json().encode()], _read_spec, (SpecError,), frozenset()),
         Target(
             "candidate",
             lambda _: [_candidate().encode()],

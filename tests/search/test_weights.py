@@ -12,42 +12,32 @@ from safetensors.torch import save_file
 
 from gan.generators import build_generator
 from gan.mechanisms import Mechanisms
-from gan.spec import GeneratorSpec
 from search.errors import RecordError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, save_generator, weights_sha256
-
-SPEC = GeneratorSpec(
-    family="subpixel",
-    latent_dim=8,
-    conditioning="one_hot",
-    widths=(8, 4, 3),
-    kernel=3,
-    upsampling="pixel_shuffle",
-    activation="relu",
-)
+from tests.tiny_spec import TINY_SPEC
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_generator(tmp_path, SPEC, build_generator(SPEC, seed=3))
+    save_generator(tmp_path, TINY_SPEC, build_generator(TINY_SPEC, seed=3))
     return tmp_path
 
 
 @pytest.mark.parametrize("mechanisms", [Mechanisms(), Mechanisms(spectral_norm=True)])
 def test_what_was_saved_is_loaded(mechanisms: Mechanisms, tmp_path: Path) -> None:
-    spec = dataclasses.replace(SPEC, mechanisms=mechanisms)
+    spec = dataclasses.replace(TINY_SPEC, mechanisms=mechanisms)
     saved = build_generator(spec, seed=3).eval()
     save_generator(tmp_path, spec, saved)
     found, loaded = load_generator(tmp_path)
     assert found == spec
     assert not loaded.training
-    latent, one_hot = torch.randn(2, 8), torch.eye(10)[:2]
+    latent, one_hot = torch.randn(2, TINY_SPEC.latent_dim), torch.eye(10)[:2]
     assert torch.equal(loaded(latent, one_hot), saved(latent, one_hot))
 
 
 def test_equal_weights_give_equal_files(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    save_generator(other, SPEC, build_generator(SPEC, seed=3))
+    save_generator(other, TINY_SPEC, build_generator(TINY_SPEC, seed=3))
     assert weights_sha256(folder) == weights_sha256(other)
 
 
@@ -65,14 +55,14 @@ def test_missing_and_damaged_files_are_named(name: str, folder: Path) -> None:
 
 
 def test_a_giant_that_only_the_spec_has_is_never_built(folder: Path) -> None:
-    giant = json.loads(SPEC.to_json()) | {"widths": [8192, 8192, 8192]}  # 19 GB of weights
+    giant = json.loads(TINY_SPEC.to_json()) | {"widths": [8192, 8192, 8192]}  # 19 GB of weights
     (folder / SPEC_NAME).write_text(json.dumps(giant))
     with pytest.raises(RecordError, match="must have the weights of spec.json"):
         load_generator(folder)
 
 
 def test_weights_that_lack_a_tensor_are_refused(folder: Path) -> None:
-    weights = dict(build_generator(SPEC).state_dict())
+    weights = dict(build_generator(TINY_SPEC).state_dict())
     name, _ = weights.popitem()
     save_file(weights, folder / WEIGHTS_NAME)
     with pytest.raises(RecordError, match=rf"{name} must be \[.*\], found absent"):
