@@ -9,6 +9,7 @@ from typing import Any
 
 from gan.digest import json_digest
 from gan.errors import GanError
+from gan.guide import EnergySettings, GuideSpec
 from gan.spec import GeneratorSpec
 from gan.training import Distillation, Progressive, TrainingBudget, TrainingRecipe, WeightForm
 from search.errors import RecordError
@@ -16,7 +17,13 @@ from search.labels import parameters_of
 
 CANDIDATE_NAME = "candidate.json"
 _OF_DATASET = ("spec.image_channels", "spec.image_size", "spec.num_classes")
-_RECIPE_PARTS = {"weight_form": WeightForm, "distillation": Distillation, "progressive": Progressive}
+_RECIPE_PARTS = {
+    "weight_form": WeightForm,
+    "distillation": Distillation,
+    "progressive": Progressive,
+    "guide": GuideSpec,
+    "energy": EnergySettings,
+}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
 from search.circuit_cache import cached_measurement
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
+from search.guide import recipe_guide
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
 from search.weights import WEIGHTS_DIGEST, save_generator, weights_sha256
@@ -80,7 +81,7 @@ class Evaluator:
     """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs.
 
     ``teacher`` is for recipes that distil; trainings that the study in the folder ``continues`` ended sooner go on.
-    ``circuits`` is the folder of circuit figures that are known already.
+    ``circuits`` is the folder of circuit figures that are known already, ``cache`` the one of guides.
     """
 
     dataset: ImageDataset
@@ -92,6 +93,7 @@ class Evaluator:
     teacher: Teacher | None = None
     continues: Path | None = None
     circuits: Path | None = None
+    cache: Path | None = None
 
     def __call__(
         self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None = None
@@ -157,6 +159,7 @@ class Evaluator:
             intervals=self.settings.intervals,
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
+            guide=recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache),
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )

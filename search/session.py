@@ -25,6 +25,7 @@ from search.errors import ConfigError
 from search.filing import file_missing
 from search.finalists import prove_best, score_front
 from search.front_circuits import score_circuits
+from search.guide import recipe_guide
 from search.halving import Halving
 from search.objective import Evaluator
 from search.observer import StudyObserver
@@ -86,6 +87,7 @@ def prepare(
         StorageUnreachable: its storage stayed out of reach.
     """
     judges = train_judges(settings, dataset, say=say)
+    recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=say)
     study = open_study(
         name=settings.name,
         storage=build_storage(settings.storage, patience=settings.patience, say=say),
@@ -307,4 +309,5 @@ def candidate_evaluator(settings: SessionSettings, dataset: ImageDataset, judges
         teacher=settings.teacher,
         continues=settings.continues,
         circuits=settings.cache_folder / "circuits",
+        cache=settings.cache_folder,
     )

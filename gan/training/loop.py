@@ -11,6 +11,7 @@ import torch
 
 from gan.data import ImageDataset
 from gan.errors import CheckpointError, SpecError
+from gan.guide import Guide
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training.checkpoint import first_checkpoint, load_checkpoint, save_checkpoint
@@ -58,10 +59,13 @@ def train_generator(
     intervals: TrainingIntervals | None = None,
     hooks: TrainingHooks | None = None,
     teacher: Teacher | None = None,
+    guide: Guide | None = None,
     earlier: Sequence[Path] = (),
     until_images: int | None = None,
 ) -> TrainingResult:
-    """Train the generator that ``spec`` describes until ``budget`` ends; ``teacher`` is for recipes that distil.
+    """Train the generator that ``spec`` describes until ``budget`` ends.
+
+    ``teacher`` is for recipes that distil, ``guide`` for those that have one.
 
     With ``until_images`` training pauses at the first step that has shown so many real images, if the budget lasts that
     long. Every schedule follows the whole budget, so a training that pauses and goes on ends as one that never paused.
@@ -80,7 +84,7 @@ def train_generator(
     _check_fit(spec, dataset)
     if teacher is not None:
         _check_fit(teacher.spec, dataset)
-    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher)
+    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher, guide=guide)
     step_limit = budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train))
     identity = {
         "spec": spec.digest,
@@ -90,6 +94,8 @@ def train_generator(
     }
     if teacher is not None:
         identity["teacher"] = teacher.digest
+    if guide is not None:
+        identity["guide"] = guide.digest
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is not None and path.exists():
         state.load_state_dict(load_checkpoint(path, identity, device=device))

@@ -9,6 +9,7 @@ from typing import Any
 from gan.augment import POLICIES
 from gan.digest import json_digest, settled_form
 from gan.errors import SpecError
+from gan.guide import EnergySettings, GuideSpec
 from gan.losses import ADVERSARIAL_LOSSES
 from gan.training.distillation import Distillation
 from gan.training.progressive import Progressive
@@ -26,6 +27,9 @@ _LATER_FIELDS = (
     "progressive",
     "mode_seeking_weight",
     "decay_from",
+    "guide",
+    "selected_share",
+    "energy",
 )
 
 
@@ -59,6 +63,10 @@ class TrainingRecipe:
         mode_seeking_weight: of the generator's penalty on images that hardly depend on their latents
             (:func:`gan.losses.mode_seeking_loss`); every class is then drawn twice in a batch.
         decay_from: share of the budget from which both learning rates fall, linearly, to zero at its end; 1 keeps them.
+        guide: a network that is trained on the training images first, for the two below; None needs none.
+        selected_share: share of every class's images to learn from, those that the guide found easiest; 1 is all.
+        energy: how the distance from the real images, as the guide's features see it, enters the generator's loss; None
+            leaves it out.
     """
 
     loss: str = "hinge"
@@ -84,6 +92,9 @@ class TrainingRecipe:
     progressive: Progressive | None = None
     mode_seeking_weight: float = 0.0
     decay_from: float = 1.0
+    guide: GuideSpec | None = None
+    selected_share: float = 1.0
+    energy: EnergySettings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -124,6 +135,15 @@ class TrainingRecipe:
             )
         if self.progressive is not None and (self.distillation is not None or self.method != "gan"):
             raise SpecError("progressive training needs method=gan and no distillation")
+        if not 0 < self.selected_share <= 1:
+            raise SpecError(f"selected_share must be in (0, 1]; got {self.selected_share}")
+        if (self.guide is not None) != (self.selected_share < 1 or self.energy is not None):
+            raise SpecError(
+                "a guide is needed for a selected_share below 1 and for energy, and for nothing else; got "
+                f"guide={self.guide}, selected_share={self.selected_share}, energy={self.energy}"
+            )
+        if self.energy is not None and self.method == "vae":
+            raise SpecError("energy compares images that are drawn, and method=vae draws none; leave it out")
         if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":
             raise SpecError(f"distillation of feature maps needs method=gan; got method={self.method}")
         if unknown := set(self.augmentation) - set(POLICIES):

@@ -15,6 +15,7 @@ from gan.discriminators.projection import ProjectionDiscriminator
 from gan.discriminators.published import PublishedDiscriminator
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
+from gan.guide import EnergyDistance, Guide, selected
 from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
 from gan.training.progressive import Growing
@@ -32,7 +33,7 @@ class TrainingState:
     ``step`` counts finished optimiser steps, ``seconds`` the wall clock spent on them over all sessions, ``sparsity``
     the share of the generator's weights that was dropped. ``generator`` and ``average`` are a ``Growing`` in
     progressive training. ``companion`` is what is trained with the generator beside it: an encoder, or the adaptors
-    of a distillation, whose ``teacher`` is not saved.
+    of a distillation, whose ``teacher`` is not saved. ``energy`` compares with real images in a guide's features.
     """
 
     generator: Generator | Growing
@@ -46,6 +47,7 @@ class TrainingState:
     num_classes: int
     half_discriminator: Discriminator | None = None
     companion: Encoder | Adaptors | None = None
+    energy: EnergyDistance | None = None
     teacher: Teacher | None = None
     step: int = 0
     seconds: float = 0.0
@@ -53,7 +55,7 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
 
     _MODULES = ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer", "batches")
-    _OPTIONAL = ("half_discriminator", "companion")
+    _OPTIONAL = ("half_discriminator", "companion", "energy")
 
     @property
     def judges(self) -> tuple[tuple[Discriminator, int], ...]:
@@ -87,12 +89,15 @@ def build_state(
     seed: int,
     device: torch.device,
     teacher: Teacher | None = None,
+    guide: Guide | None = None,
 ) -> TrainingState:
     """Build the state before the first step; every random stream derives from ``seed``, the data is on ``device``.
 
     Raises:
-        SpecError: the recipe asks for what spec or teacher do not give.
+        SpecError: the recipe asks for what spec, teacher or guide do not give.
     """
+    if (recipe.guide is None) != (guide is None):
+        raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
     _check_roundings(spec, recipe)
     plain = build_generator(spec, seed=seed)
     if not recipe.weight_form.plain:
@@ -116,18 +121,23 @@ def build_state(
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     judging = [module for module in (discriminator, half) if module is not None]
     made = [module for module in (generator, companion) if module is not None]
+    split = dataset.train if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
+    energy = None
+    if guide is not None and recipe.energy is not None:
+        energy = EnergyDistance(guide.network, split, num_classes=spec.num_classes, settings=recipe.energy)
     return TrainingState(
         generator=generator,
         average=average,
         discriminator=discriminator,
         generator_optimizer=_adam(made, recipe.generator_learning_rate, recipe),
         discriminator_optimizer=_adam(judging, recipe.discriminator_learning_rate, recipe),
-        batches=BatchSource(dataset.train, seed=seed + 2, horizontal_flip=dataset.horizontal_flip),
+        batches=BatchSource(split, seed=seed + 2, horizontal_flip=dataset.horizontal_flip),
         rng=torch.Generator().manual_seed(seed + 3),
         latent_dim=spec.latent_dim,
         num_classes=spec.num_classes,
         half_discriminator=half,
         companion=companion,
+        energy=energy,
         teacher=teacher,
     )
 

@@ -50,6 +50,9 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
             g_loss = _generator_objective(state, recipe, fake, fake_labels)
             if recipe.mode_seeking_weight:
                 g_loss = g_loss + recipe.mode_seeking_weight * mode_seeking_loss(latent, fake)
+            if recipe.energy is not None:
+                assert state.energy is not None
+                g_loss = g_loss + recipe.energy.weight * state.energy(fake, fake_labels, state.rng)
             if recipe.distillation is not None:
                 g_loss = g_loss + _distilled(state, recipe, fake, fake_labels, latent, maps)
         own_loss = g_loss if own_loss is None else own_loss + g_loss

@@ -19,6 +19,7 @@ from search.candidate import Candidate
 from search.circuit import measure_spec
 from search.constraints import constraint_values, violations
 from search.errors import RecordError
+from search.guide import recipe_guide
 from search.objective import CIRCUIT_FOLDER, sampler_for, score_metrics
 from search.reproduce.record import RecordedTrial
 from search.session import Judges, weights_digest
@@ -104,6 +105,7 @@ def train_again(
             intervals=settings.evaluation.intervals,
             hooks=TrainingHooks(on_record=progress),
             teacher=settings.teacher if candidate.recipe.distillation is not None else None,
+            guide=recipe_guide(candidate.recipe, dataset, device=settings.device, cache=settings.cache_folder),
             until_images=until_images,
         )
     finally:

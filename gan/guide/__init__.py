@@ -1,0 +1,23 @@
+"""A network that guides training: it picks the images to learn from, and sees how generated ones differ from them.
+
+It is trained on the training images alone and never scores: the scoring networks are others, of other architectures.
+"""
+
+from gan.guide.energy import EnergyDistance, EnergySettings
+from gan.guide.files import guide_digest, load_or_train_guide
+from gan.guide.network import GuideNetwork
+from gan.guide.selection import selected
+from gan.guide.spec import GuideSpec
+from gan.guide.train import Guide, train_guide
+
+__all__ = [
+    "EnergyDistance",
+    "EnergySettings",
+    "Guide",
+    "GuideNetwork",
+    "GuideSpec",
+    "guide_digest",
+    "load_or_train_guide",
+    "selected",
+    "train_guide",
+]

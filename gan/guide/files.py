@@ -1,0 +1,88 @@
+"""Trained guides kept by content digest, so that none is trained twice."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from atomic_files import write_bytes
+from gan.data import ImageDataset
+from gan.digest import json_digest
+from gan.errors import DataError
+from gan.guide.network import build_guide_network
+from gan.guide.spec import GuideSpec
+from gan.guide.train import Guide, guide_accuracy, train_guide
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+"""To be raised whenever the code that trains changes what comes out."""
+
+
+def guide_digest(spec: GuideSpec, dataset: ImageDataset) -> str:
+    """Cache key (64 hex digits) of a guide: spec, data set and version of the code that trains it."""
+    return json_digest(
+        {"spec": spec.digest, "dataset": dataset.digest, "flip": dataset.horizontal_flip, "format": _FORMAT}
+    )
+
+
+def load_or_train_guide(
+    spec: GuideSpec,
+    dataset: ImageDataset,
+    *,
+    device: torch.device,
+    cache_dir: Path | None,
+    progress: Callable[[int, float], None] | None = None,
+) -> Guide:
+    """Load the guide of these arguments from ``<cache_dir>/<digest>.pt``, or train it and put it there.
+
+    A file that cannot be read is logged as a warning and made again. See :func:`gan.guide.train.train_guide` for
+    ``progress``, which is not called for a guide from the cache, and for errors.
+    """
+    digest = guide_digest(spec, dataset)
+    path = None if cache_dir is None else cache_dir / f"{digest}.pt"
+    if path is not None and path.exists():
+        try:
+            return read_guide(path, spec, dataset, device=device)
+        except DataError as error:
+            logger.warning("%s; training the guide again", error)
+    guide = train_guide(spec, dataset, device=device, digest=digest, progress=progress)
+    if path is not None:
+        weights = {name: value.cpu() for name, value in guide.network.state_dict().items()}
+        stream = io.BytesIO()
+        torch.save({"digest": digest, "network": weights, "margins": guide.margins}, stream)
+        write_bytes(path, stream.getvalue())
+    return guide
+
+
+def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: torch.device) -> Guide:
+    """Read the guide in ``path``, which must be of ``spec`` and ``dataset``.
+
+    Raises:
+        DataError: the file is damaged, or holds a guide of another shape.
+    """
+    network = build_guide_network(
+        spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
+    )
+    digest = guide_digest(spec, dataset)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found, margins = content["digest"], content["margins"]
+        network.load_state_dict(content["network"])
+    except (MemoryError, torch.OutOfMemoryError):
+        raise  # says nothing about the file
+    except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
+        raise DataError(f"{path} must hold a trained guide; it cannot be read: {error}") from error
+    if found != digest:
+        raise DataError(f"{path} must hold the guide {digest}; got {found}")
+    if margins.shape != (len(dataset.train),) or margins.dtype != torch.float32:
+        raise DataError(
+            f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
+            f"{list(margins.shape)}"
+        )
+    network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    return Guide(network, margins, guide_accuracy(network, dataset.to(device).test), digest)

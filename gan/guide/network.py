@@ -1,0 +1,68 @@
+"""The guide's network: three stages of convolutions, maxima over space, one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan.guide.spec import GuideSpec
+
+
+class GuideNetwork(nn.Module):
+    """A small residual network on pixel-unshuffled images.
+
+    It shares no architecture with the networks that score (He et al. 2016 for the residual blocks; Shi et al. 2016 for
+    the shuffle, which quarters the work of the first stage).
+    """
+
+    def __init__(self, spec: GuideSpec, *, num_classes: int, image_channels: int = 3) -> None:
+        super().__init__()
+        half, quarter, eighth = spec.widths
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(nn.PixelUnshuffle(2), _convolution(4 * image_channels, half, stride=1)),
+                nn.Sequential(_convolution(half, quarter, stride=2), _Residual(quarter)),
+                nn.Sequential(_convolution(quarter, eighth, stride=2), _Residual(eighth)),
+            ]
+        )
+        self.head = nn.Linear(eighth, num_classes)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Give the feature maps [N, width, S / 2^i, S / 2^i] of ``images`` [N, C, S, S] in [-1, 1], i from 1 to 3."""
+        found = []
+        for stage in self.stages:
+            images = stage(images)
+            found.append(images)
+        return tuple(found)
+
+    def logits(self, last: Tensor) -> Tensor:
+        """Give the class logits [N, K] from the last feature map."""
+        found: Tensor = self.head(last.amax(dim=(2, 3)))
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the class logits [N, K] of ``images`` [N, C, S, S] in [-1, 1], S a multiple of 8."""
+        return self.logits(self.maps(images)[-1])
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.silu(x + self.norm(self.convolution(x)))
+
+
+def _convolution(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU()
+    )
+
+
+def build_guide_network(spec: GuideSpec, *, num_classes: int, image_channels: int = 3) -> GuideNetwork:
+    """Build the network with the weights that the spec's seed gives; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        return GuideNetwork(spec, num_classes=num_classes, image_channels=image_channels)

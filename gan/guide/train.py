@@ -1,0 +1,136 @@
+"""Training a guide, and remembering on the way how easily it learnt each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan.data import ImageDataset, Split, to_signed_unit
+from gan.errors import SpecError, TrainingError
+from gan.guide.network import GuideNetwork, build_guide_network
+from gan.guide.spec import STRIDE, GuideSpec
+
+SKIPPED_SHARE = 0.15
+"""Share of the epochs at the beginning whose margins say more of the weights' start than of the images."""
+_ROWS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """A trained guide.
+
+    Attributes:
+        network: in evaluation mode, without gradients of its own.
+        margins: float32 [N], one for each training image: the logit of its label less the greatest other one, averaged
+            over the epochs. Low ones are ambiguous or mislabelled (Pleiss et al. 2020, "area under the margin").
+        accuracy: on the test split, in [0, 1].
+        digest: of spec, data set and what was trained.
+    """
+
+    network: GuideNetwork
+    margins: Tensor
+    accuracy: float
+    digest: str
+
+
+def train_guide(
+    spec: GuideSpec,
+    dataset: ImageDataset,
+    *,
+    device: torch.device,
+    digest: str,
+    progress: Callable[[int, float], None] | None = None,
+) -> Guide:
+    """Train on the training split; ``progress`` is told the finished epochs and the mean loss of the last.
+
+    Raises:
+        SpecError: the images' side is no multiple of 8.
+        TrainingError: the loss is not finite.
+    """
+    if dataset.image_size % STRIDE:
+        raise SpecError(f"a guide needs images whose side is a multiple of {STRIDE}; got {dataset.image_size}")
+    data = dataset.to(device)
+    network = build_guide_network(
+        spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
+    ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
+    steps = spec.epochs * -(-len(data.train) // spec.batch_size)
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=spec.learning_rate, momentum=0.9, nesterov=True, weight_decay=spec.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, spec.learning_rate, total_steps=steps, pct_start=0.2, anneal_strategy="linear"
+    )
+    rng = torch.Generator().manual_seed(spec.seed)
+    margins, counted = torch.zeros(len(data.train), device=device), 0
+    for epoch in range(spec.epochs):
+        found, loss = _epoch(network, optimizer, schedule, spec, data.train, rng, flip=dataset.horizontal_flip)
+        if loss - loss != 0.0:
+            raise TrainingError(f"the guide's loss became {loss} in epoch {epoch + 1}; lower its learning_rate")
+        if epoch >= SKIPPED_SHARE * spec.epochs or epoch == spec.epochs - 1:
+            margins, counted = margins + found, counted + 1
+        if progress is not None:
+            progress(epoch + 1, loss)
+    network.eval().requires_grad_(False)
+    return Guide(network, (margins / counted).cpu(), guide_accuracy(network, data.test), digest)
+
+
+def _epoch(
+    network: GuideNetwork,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    spec: GuideSpec,
+    split: Split,
+    rng: torch.Generator,
+    *,
+    flip: bool,
+) -> tuple[Tensor, float]:
+    """One pass over the images; gives each one's margin and the mean loss."""
+    margins, total, order = torch.zeros(len(split), device=split.device), 0.0, torch.randperm(len(split), generator=rng)
+    for rows in torch.split(order.to(split.device), spec.batch_size):
+        labels = split.labels[rows]
+        images = _varied(to_signed_unit(split.images[rows]), rng, shift=spec.shift, flip=flip)
+        logits = network(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        margins[rows] = label_margins(logits.detach(), labels)
+        total += float(loss.detach()) * len(rows)
+    return margins, total / len(split)
+
+
+def label_margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Give the logit of each label less the greatest other one, [N], from ``logits`` [N, K], K at least 2."""
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return own[:, 0] - others.amax(dim=1)
+
+
+def _varied(images: Tensor, rng: torch.Generator, *, shift: int, flip: bool) -> Tensor:
+    """Mirror each image or not, and shift it by up to ``shift`` pixels; what moves in is a reflection."""
+    count, _, height, width = images.shape
+    mirrored = (torch.rand(count, generator=rng) < 0.5).to(images.device)
+    if flip:
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    offsets = torch.randint(0, 2 * shift + 1, (2, count, 1), generator=rng).to(images.device)
+    if not shift:
+        return images
+    rows = offsets[0] + torch.arange(height, device=images.device)
+    columns = offsets[1] + torch.arange(width, device=images.device)
+    padded = F.pad(images, (shift,) * 4, mode="reflect").permute(0, 2, 3, 1)
+    picked = padded[torch.arange(count, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def guide_accuracy(network: GuideNetwork, split: Split) -> float:
+    """Give the share of a split's images whose label has the greatest logit, in [0, 1]."""
+    right = 0
+    for images, labels in zip(torch.split(split.images, _ROWS), torch.split(split.labels, _ROWS), strict=True):
+        right += int((network(to_signed_unit(images)).argmax(dim=1) == labels).sum())
+    return right / len(split)

@@ -1,0 +1,299 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan.data import ImageDataset, Split
+from gan.errors import CheckpointError, DataError, SpecError, TrainingError
+from gan.guide import EnergyDistance, EnergySettings, Guide, GuideSpec, load_or_train_guide, selected, train_guide
+from gan.guide.energy import _distances, _whitening
+from gan.guide.files import guide_digest, read_guide
+from gan.guide.train import _varied, label_margins
+from gan.spec import GeneratorSpec
+from gan.training import TrainingBudget, TrainingRecipe, train_generator
+
+CPU = torch.device("cpu")
+SPEC = GuideSpec(widths=(4, 6, 8), epochs=4, batch_size=8, learning_rate=0.05, shift=1)
+ENERGY = EnergySettings(weight=2.0, real_images=8, generated_images=50)
+
+
+@pytest.fixture
+def guide(tiny_dataset: ImageDataset) -> Guide:
+    return train_guide(SPEC, tiny_dataset, device=CPU, digest="d")
+
+
+def test_a_guide_learns_dark_from_bright(guide: Guide) -> None:
+    assert guide.accuracy == 1.0
+    assert not guide.network.training
+    assert not any(value.requires_grad for value in guide.network.parameters())
+
+
+def test_a_mislabelled_image_has_the_lowest_margin(tiny_dataset: ImageDataset) -> None:
+    labels = tiny_dataset.train.labels.clone()
+    labels[5] = 1 - labels[5]
+    wrong = replace(tiny_dataset, train=Split(tiny_dataset.train.images, labels))
+    found = train_guide(replace(SPEC, epochs=8), wrong, device=CPU, digest="d")
+    assert int(found.margins.argmin()) == 5
+
+
+def test_margins_are_the_distance_to_the_best_other_class() -> None:
+    logits = torch.tensor([[1.0, 4.0, 2.5], [3.0, 0.0, -1.0]])
+    assert label_margins(logits, torch.tensor([2, 0])).tolist() == [-1.5, 3.0]
+
+
+def test_early_epochs_do_not_count(tiny_dataset: ImageDataset) -> None:
+    one = train_guide(replace(SPEC, epochs=1), tiny_dataset, device=CPU, digest="d")
+    assert one.margins.abs().min() > 0
+
+
+def test_shifts_move_an_image_by_whole_pixels() -> None:
+    images = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8)
+    found = _varied(images, torch.Generator().manual_seed(0), shift=2, flip=False)
+    for image, moved in zip(images, found, strict=True):
+        inner = moved[:, 2:6, 2:6]
+        assert any(
+            torch.equal(inner, image[:, 2 + down : 6 + down, 2 + right : 6 + right])
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+        )
+
+
+def test_a_cached_guide_is_the_trained_one(tiny_dataset: ImageDataset, tmp_path: Path) -> None:
+    told = list[int]()
+    first = load_or_train_guide(
+        SPEC, tiny_dataset, device=CPU, cache_dir=tmp_path, progress=lambda epoch, _: told.append(epoch)
+    )
+    again = load_or_train_guide(SPEC, tiny_dataset, device=CPU, cache_dir=tmp_path, progress=lambda *_: told.append(-1))
+    assert told == [1, 2, 3, 4]
+    assert again.digest == first.digest == guide_digest(SPEC, tiny_dataset)
+    assert again.margins.equal(first.margins)
+    assert again.accuracy == first.accuracy
+    images = torch.rand(4, 3, 16, 16)
+    assert again.network(images).equal(first.network(images))
+
+
+def test_a_damaged_guide_is_trained_again(
+    tiny_dataset: ImageDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"{guide_digest(SPEC, tiny_dataset)}.pt"
+    path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(DataError, match="must hold a trained guide"):
+        read_guide(path, SPEC, tiny_dataset, device=CPU)
+    load_or_train_guide(SPEC, tiny_dataset, device=CPU, cache_dir=tmp_path)
+    assert "training the guide again" in caplog.text
+    read_guide(path, SPEC, tiny_dataset, device=CPU)
+
+
+def test_another_guides_file_is_refused(tiny_dataset: ImageDataset, tmp_path: Path) -> None:
+    load_or_train_guide(SPEC, tiny_dataset, device=CPU, cache_dir=tmp_path)
+    path = next(tmp_path.glob("*.pt"))
+    with pytest.raises(DataError, match="must hold the guide"):
+        read_guide(path, replace(SPEC, seed=6), tiny_dataset, device=CPU)
+
+
+def test_a_guide_that_diverges_says_so(tiny_dataset: ImageDataset) -> None:
+    with pytest.raises(TrainingError, match="lower its learning_rate"):
+        train_guide(replace(SPEC, learning_rate=1e30, weight_decay=0.0), tiny_dataset, device=CPU, digest="d")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"widths": (4, 4)},
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"label_smoothing": 1.0},
+        {"shift": -1},
+    ],
+)
+def test_impossible_guides_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(SpecError):
+        replace(SPEC, **wrong)  # type: ignore[arg-type]
+
+
+def test_selection_keeps_the_easiest_of_each_class_in_order() -> None:
+    split = Split(torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 8, 8), torch.tensor([0, 1] * 3))
+    found = selected(split, torch.tensor([0.1, 5.0, 0.3, 6.0, 0.2, 4.0]), 2 / 3)
+    assert found.images[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert selected(split, torch.zeros(6), 0.01).labels.tolist() == [0, 1]
+    with pytest.raises(SpecError, match="in \\(0, 1\\]"):
+        selected(split, torch.zeros(6), 0.0)
+    with pytest.raises(SpecError, match="a margin for each"):
+        selected(split, torch.zeros(5), 0.5)
+
+
+def test_whitening_evens_parts_and_directions_out() -> None:
+    rng = torch.Generator().manual_seed(0)
+    found = torch.randn(4000, 5, generator=rng) * torch.tensor([1.0, 3.0, 100.0, 100.0, 300.0]) + 7
+    mean, plain = _whitening(found, [2, 3], 0.0)
+    values = (found - mean) @ plain
+    assert float(values.var(dim=0).sum()) == pytest.approx(1.0, rel=1e-3)
+    _, white = _whitening(found, [2, 3], 1.0)
+    covariance = ((found - mean) @ white).T.cov()
+    assert torch.allclose(covariance, torch.eye(5) / 5, atol=2e-3)
+
+
+def test_distances_are_euclidean_and_differentiable_where_points_meet() -> None:
+    rows, others = torch.randn(3, 4), torch.randn(5, 4)
+    assert torch.allclose(_distances(rows, others), torch.cdist(rows, others), atol=1e-5)
+    point = torch.ones(1, 4, requires_grad=True)
+    _distances(point, torch.ones(1, 4)).sum().backward()
+    assert point.grad is not None
+    assert bool(point.grad.isfinite().all())
+
+
+def test_parts_count_alike_however_large_their_numbers_are() -> None:
+    rng = torch.Generator().manual_seed(0)
+    small, large = torch.randn(500, 2, generator=rng), torch.randn(500, 3, generator=rng)
+    maps = [_whitening(torch.cat([small, factor * large], dim=1), [2, 3], 0.0) for factor in (1.0, 1000.0)]
+    distances = [
+        torch.cdist(values @ found, values @ found, compute_mode="donot_use_mm_for_euclid_dist")
+        for values, (_, found) in zip(
+            (torch.cat([small, large], dim=1), torch.cat([small, 1000 * large], dim=1)), maps, strict=True
+        )
+    ]
+    assert torch.allclose(*distances, atol=1e-3)
+
+
+def energy_of(guide: Guide, dataset: ImageDataset, settings: EnergySettings = ENERGY) -> EnergyDistance:
+    return EnergyDistance(guide.network, dataset.train, num_classes=2, settings=settings)
+
+
+def test_real_images_are_nearer_than_those_of_the_other_class(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
+    test = tiny_dataset.test
+    images = test.images.float() / 127.5 - 1
+    right = energy(images, test.labels, rng)
+    wrong = energy_of(guide, tiny_dataset)(images, 1 - test.labels, rng)
+    assert float(right) < float(wrong)
+
+
+def whole_distance(energy: EnergyDistance, images: torch.Tensor, real: torch.Tensor) -> float:
+    """The energy distance of two sets of images, as its definition has it."""
+    x, y = energy.features(images), energy.features(real)
+    return float(2 * _distances(x, y).mean() - _distances(x, x).mean() - _distances(y, y).mean())
+
+
+def test_descending_the_distance_brings_images_to_their_class(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    energy, rng, train = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0), tiny_dataset.train
+    labels = torch.arange(60) % 2
+    images = (0.1 * torch.randn(60, 3, 16, 16, generator=rng)).requires_grad_()
+    real = [train.images[train.labels == label].float() / 127.5 - 1 for label in (0, 1)]
+
+    def distances() -> list[float]:
+        with torch.no_grad():
+            return [whole_distance(energy, images[labels == label], real[label]) for label in (0, 1)]
+
+    before = distances()
+    optimizer = torch.optim.SGD([images], lr=30.0)
+    for _ in range(60):
+        optimizer.zero_grad()
+        energy(images, labels, rng).backward()
+        optimizer.step()
+    after = distances()
+    assert after[0] < 0.7 * before[0]
+    assert after[1] < 0.7 * before[1]
+
+
+def test_images_that_are_all_alike_are_pushed_apart(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    """Without the distance among generated images, descent would bring all to the middle of their class."""
+    energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
+    same = tiny_dataset.train.images[:1].float().expand(60, -1, -1, -1) / 127.5 - 1
+    varied = tiny_dataset.train.images[tiny_dataset.train.labels == 0].float() / 127.5 - 1
+    labels = torch.zeros(60, dtype=torch.int64)
+    energy(same, labels, rng)  # the memory is of one image
+    assert float(energy(same, labels, rng)) > float(energy(varied, labels[: len(varied)], rng))
+
+
+def test_the_last_images_replace_the_oldest(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
+    images = torch.rand(53, 3, 16, 16, generator=rng)
+    energy(images, torch.zeros(53, dtype=torch.int64), rng)
+    features = energy.features(images)
+    assert energy.counts.tolist() == [53, 0]
+    assert torch.allclose(energy.recent[0, :3], features[50:], atol=1e-5)
+    assert torch.allclose(energy.recent[0, 3:], features[3:50], atol=1e-5)
+
+
+def test_only_the_memory_is_saved(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    assert set(energy_of(guide, tiny_dataset).state_dict()) == {"recent", "counts"}
+
+
+def test_a_class_without_images_cannot_be_compared(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    with pytest.raises(SpecError, match="none of class 2"):
+        EnergyDistance(guide.network, tiny_dataset.train, num_classes=3, settings=ENERGY)
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"whitening": 2.0}, {"real_images": 0}, {"generated_images": 5}])
+def test_impossible_distances_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SpecError):
+        replace(ENERGY, **wrong)  # type: ignore[arg-type]
+
+
+RECIPE = TrainingRecipe(discriminator_widths=(8, 8), batch_size=8, guide=SPEC, selected_share=0.5, energy=ENERGY)
+
+
+def test_a_guided_training_continues_as_if_it_had_never_stopped(
+    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    def train(steps: int, folder: Path | None) -> dict[str, torch.Tensor]:
+        result = train_generator(
+            tiny_spec, RECIPE, TrainingBudget(steps=steps), tiny_dataset, seed=0, device=CPU, folder=folder, guide=guide
+        )
+        return result.generator.state_dict()
+
+    train(10, tmp_path)
+    resumed, whole = train(18, tmp_path), train(18, None)  # 144 images: the memory of both classes is in use
+    assert all(torch.equal(value, whole[name]) for name, value in resumed.items())
+    with pytest.raises(CheckpointError, match="guide"):
+        train_generator(
+            tiny_spec,
+            RECIPE,
+            TrainingBudget(steps=12),
+            tiny_dataset,
+            seed=0,
+            device=CPU,
+            folder=tmp_path,
+            guide=replace(guide, digest="another"),
+        )
+
+
+def test_the_distance_changes_what_is_learnt(
+    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    found = [
+        train_generator(
+            tiny_spec, recipe, TrainingBudget(steps=3), tiny_dataset, seed=0, device=CPU, guide=guide
+        ).generator.state_dict()
+        for recipe in (RECIPE, replace(RECIPE, energy=None))
+    ]
+    assert any(not torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"guide": None}, "a guide is needed"),
+        ({"energy": None, "selected_share": 1.0}, "a guide is needed"),
+        ({"selected_share": 0.0}, "selected_share"),
+        ({"method": "vae", "auxiliary_weight": 0.0}, "method=vae draws none"),
+    ],
+)
+def test_recipes_ask_for_a_guide_just_where_they_use_one(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        replace(RECIPE, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_recipe_and_its_guide_come_together(
+    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    for recipe, given in ((RECIPE, None), (replace(RECIPE, guide=None, energy=None, selected_share=1.0), guide)):
+        with pytest.raises(SpecError, match="a guide needs such a recipe"):
+            train_generator(tiny_spec, recipe, TrainingBudget(steps=1), tiny_dataset, seed=0, device=CPU, guide=given)
+
+
+def test_recipes_without_a_guide_keep_their_digest() -> None:
+    assert {"guide", "energy", "selected_share"}.isdisjoint(TrainingRecipe().form)
+    assert RECIPE.form["guide"]["widths"] == (4, 6, 8)
