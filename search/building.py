@@ -24,6 +24,8 @@ BUILDERS = frozenset(
         "gan.data.load_image_folder_dataset",
         "gan.data.load_parquet_dataset",
         "gan.data.load_torchvision_dataset",
+        "gan.guide.EnergySettings",
+        "gan.guide.GuideSpec",
         "gan.training.Distillation",
         "gan.training.Progressive",
         "gan.training.TrainingBudget",

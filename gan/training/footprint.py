@@ -21,7 +21,7 @@ def training_bytes(spec: GeneratorSpec, recipe: TrainingRecipe) -> int:
 
     The step's peak is the discriminator's update: the generated batch's graph is kept for the generator's, beside that
     of the discriminator on real and generated images. Buffers of single operations come on top. A companion (an
-    encoder, adaptors), a teacher and a second discriminator are left out.
+    encoder, adaptors), a teacher, a guide and a second discriminator are left out.
     """
     generator = build_generator(spec).to("meta")
     judge = build_discriminator(discriminator_spec(spec, recipe, 1), seed=0).to("meta")

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from gan.guide import EnergySettings, GuideSpec
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 from gan.training import Distillation, Progressive, TrainingBudget, TrainingRecipe, WeightForm
@@ -45,6 +46,7 @@ def test_digest_differs_for_every_part() -> None:
             decay_from=0.5,
         ),
         TrainingRecipe(progressive=Progressive(sizes=(8, 16, 32), fade=0.25), adam_betas=(0.5, 0.9)),
+        TrainingRecipe(guide=GuideSpec(widths=(4, 8, 16)), selected_share=0.7, energy=EnergySettings(weight=3.0)),
     ],
 )
 def test_a_candidate_comes_back_from_its_text(recipe: TrainingRecipe) -> None:
