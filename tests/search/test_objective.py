@@ -10,6 +10,7 @@ from evaluation import compute_reference, load_or_train
 from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
 from gan.data import ImageDataset, Split
 from gan.generators import build_generator
+from gan.guide import EnergySettings, GuideSpec
 from gan.spec import GeneratorSpec
 from gan.training import (
     CHECKPOINT_NAME,
@@ -23,6 +24,7 @@ from search import circuit_cache
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, CircuitFigures
 from search.constraints import CircuitLimits
+from search.guide import GUIDES, recipe_guide
 from search.objective import CIRCUIT_FOLDER, DAMAGED_NAME, EvaluationSettings, Evaluator
 from search.record import TrialOutcome
 from search.weights import WEIGHTS_NAME
@@ -70,6 +72,25 @@ def candidate() -> Candidate:
         family="subpixel", latent_dim=4, conditioning="one_hot", widths=(4,), num_classes=2, image_size=8
     )
     return Candidate(spec, RECIPE, TrainingBudget(steps=4), 0)
+
+
+def test_a_guided_candidate_trains_its_guide_once(evaluator: Evaluator, candidate: Candidate, tmp_path: Path) -> None:
+    recipe = replace(
+        RECIPE,
+        guide=GuideSpec(widths=(4, 4, 4), epochs=1, batch_size=16, shift=1),
+        selected_share=0.5,
+        energy=EnergySettings(real_images=8),
+    )
+    guided = replace(evaluator, cache=tmp_path / "cache")
+    record = guided(replace(candidate, recipe=recipe), tmp_path / "trial", TrainingHooks())
+    assert record.outcome is TrialOutcome.SCORED
+    assert len(list((tmp_path / "cache" / GUIDES).iterdir())) == 1
+    said = list[str]()
+    guide = recipe_guide(recipe, evaluator.dataset, device=CPU, cache=tmp_path / "cache", say=said.append)
+    assert guide is not None
+    assert len(said) == 1  # from the cache: no epochs are told
+    assert "which scores nothing" in said[0]
+    assert recipe_guide(RECIPE, evaluator.dataset, device=CPU, cache=tmp_path / "cache", say=said.append) is None
 
 
 def test_a_rung_is_scored_and_gone_on_from(evaluator: Evaluator, candidate: Candidate, tmp_path: Path) -> None:
