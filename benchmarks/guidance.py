@@ -1,0 +1,139 @@
+"""Compare trainings with and without a guide, one idea at a time, after equally many images.
+
+    python benchmarks/guidance.py [FOLDER] [--out docs/results/guidance.json] [--only NAME ...]
+        [--overrides experiment=record dataset.root=DATA ...]
+
+Every variant trains the same generator from the same seed, and is scored in float. Trainings are kept in FOLDER and go
+on there when interrupted; variants that are in the file already are not measured again. With --only, two processes can
+share a folder and a file. `--images`, `--samples` and `--widths` say how long, on how many images, and which generator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from atomic_files import write_text
+from evaluation import evaluate_sampler
+from gan.guide import EnergySettings, GuideSpec
+from gan.training import TrainingBudget, TrainingRecipe, train_generator
+from search.configured import Configured, configured
+from search.guide import recipe_guide
+from search.objective import sampler_for
+from search.session import Judges, train_judges
+from search.space import First
+from zk.benchmark.report.text import number, percent, table
+
+GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)
+NONE: dict[str, Any] = {"guide": None, "selected_share": 1.0, "energy": None}
+BOTH: dict[str, Any] = {"guide": GUIDE, "selected_share": 0.7, "energy": ENERGY}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "no guide": NONE,
+    "selected images": {**BOTH, "energy": None},
+    "energy distance": {**BOTH, "selected_share": 1.0},
+    "both": BOTH,
+    "both, 85 % selected": {**BOTH, "selected_share": 0.85},
+    "both, weight 60": {**BOTH, "energy": replace(ENERGY, weight=60.0)},
+    "both, class head 0.1": {**BOTH, "auxiliary_weight": 0.1},
+    "no guide, class head 1.0": {**NONE, "auxiliary_weight": 1.0},
+}
+
+
+def main() -> None:
+    """Measure every variant that is not there yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("mlruns/studies/guidance"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/guidance.json"))
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--images", type=int, default=64_000, help="real images shown in each training")
+    parser.add_argument("--samples", type=int, default=5_000, help="generated images that are scored")
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 64, 32])
+    parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
+    given = parser.parse_args()
+    found = configured(given.overrides, given.folder)
+    judges = train_judges(found.settings, found.dataset)
+    for name in given.only:
+        if name in (row["variant"] for row in read(given.out)):
+            continue
+        recipe = replace(found.settings.recipe, ema_decay=0.999, **VARIANTS[name])
+        row = measured(name, recipe, found, judges, given)
+        write_text(given.out, json.dumps([*read(given.out), row], indent=1) + "\n")
+        print(f"{name}: {percent(row['accuracy'])}", flush=True)
+    print("\n".join(lines(read(given.out))))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the rows that are known, in the order of the variants."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return sorted(rows, key=lambda row: list(VARIANTS).index(row["variant"]))
+
+
+def measured(
+    name: str, recipe: TrainingRecipe, found: Configured, judges: Judges, given: argparse.Namespace
+) -> dict[str, Any]:
+    """Train and score one variant."""
+    settings, dataset = found.settings, found.dataset
+    spec = settings.space.suggest_spec(First(), num_classes=dataset.num_classes, image_size=dataset.image_size)
+    spec = replace(spec, widths=tuple(given.widths))
+    result = train_generator(
+        spec,
+        recipe,
+        TrainingBudget(images=given.images),
+        dataset,
+        seed=settings.seed,
+        device=settings.device,
+        folder=given.folder / name.replace(" ", "-").replace(",", ""),
+        intervals=settings.evaluation.intervals,
+        guide=recipe_guide(recipe, dataset, device=settings.device, cache=settings.cache_folder, say=print),
+    )
+    scores = evaluate_sampler(
+        sampler_for(spec, result.generator, seed=0),
+        reference=judges.reference,
+        classifier=judges.classifier,
+        judge=judges.judge,
+        samples=given.samples,
+        seed=0,
+    )
+    return {
+        "variant": name,
+        "images_trained": result.images,
+        "train_seconds": round(result.seconds, 1),
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "accuracy": scores.accuracy,
+        "judge_accuracy": scores.judge_accuracy,
+        "inception_score": scores.inception_score,
+        "diversity": scores.diversity,
+        "frechet": scores.frechet_distance,
+        "samples": scores.samples,
+        "classifier": judges.classifier.digest,
+        "widths": list(given.widths),
+    }
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Lay the rows out as a table."""
+    return table(
+        ("variant", "images", "seconds", "accuracy", "judge", "IS", "diversity", "Frechet distance"),
+        (
+            [
+                row["variant"],
+                number(row["images_trained"]),
+                number(row["train_seconds"]),
+                percent(row["accuracy"]),
+                percent(row["judge_accuracy"]),
+                number(row["inception_score"]),
+                number(row["diversity"]),
+                number(row["frechet"]),
+            ]
+            for row in rows
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
