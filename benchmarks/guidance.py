@@ -5,7 +5,7 @@
 
 Every variant trains the same generator from the same seed, and is scored in float. Trainings are kept in FOLDER and go
 on there when interrupted; variants that are in the file already are not measured again. With --only, two processes can
-share a folder and a file. `--images`, `--samples` and `--widths` say how long, on how many images, and which generator.
+share a folder and a file. `--images` and `--widths` say how long, and which generator.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/guidance.json"))
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--images", type=int, default=64_000, help="real images shown in each training")
-    parser.add_argument("--samples", type=int, default=5_000, help="generated images that are scored")
     parser.add_argument("--widths", type=int, nargs="+", default=[128, 64, 32])
     parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
     given = parser.parse_args()
@@ -96,7 +95,7 @@ def measured(
         reference=judges.reference,
         classifier=judges.classifier,
         judge=judges.judge,
-        samples=given.samples,
+        samples=settings.evaluation.samples,
         seed=0,
     )
     return {
