@@ -1,11 +1,12 @@
-"""Compare trainings with and without a guide, one idea at a time, after equally many images.
+"""Compare trainings with and without a guide, one idea at a time, after equally many images; and what selection does.
 
     python benchmarks/guidance.py [FOLDER] [--out docs/results/guidance.json] [--only NAME ...]
         [--overrides experiment=record dataset.root=DATA ...]
 
 Every variant trains the same generator from the same seed, and is scored in float. Trainings are kept in FOLDER and go
 on there when interrupted; variants that are in the file already are not measured again. With --only, two processes can
-share a folder and a file. `--images` and `--widths` say how long, and which generator.
+share a folder and a file. `--images` and `--widths` say how long, and which generator. `--real` scores real test images
+instead: those that the guide, which never saw them, finds easiest.
 """
 
 from __future__ import annotations
@@ -18,9 +19,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from atomic_files import write_text
 from evaluation import evaluate_sampler
-from gan.guide import EnergySettings, GuideSpec
+from evaluation.inception import classifier_inception_score
+from evaluation.inference import predict
+from evaluation.metrics.accuracy import accuracy
+from evaluation.metrics.diversity import intra_class_diversity
+from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
+from evaluation.sampling import dequantize
+from gan.data import to_signed_unit
+from gan.guide import EnergySettings, GuideSpec, selected
+from gan.guide.train import label_margins
 from gan.training import TrainingBudget, TrainingRecipe, train_generator
 from search.configured import Configured, configured
 from search.guide import recipe_guide
@@ -32,6 +43,7 @@ from zk.benchmark.report.text import number, percent, table
 GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)
 NONE: dict[str, Any] = {"guide": None, "selected_share": 1.0, "energy": None}
 BOTH: dict[str, Any] = {"guide": GUIDE, "selected_share": 0.7, "energy": ENERGY}
+SHARES = (1.0, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 VARIANTS: dict[str, dict[str, Any]] = {
     "no guide": NONE,
     "selected images": {**BOTH, "energy": None},
@@ -53,9 +65,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64_000, help="real images shown in each training")
     parser.add_argument("--widths", type=int, nargs="+", default=[128, 64, 32])
     parser.add_argument("--overrides", nargs="*", default=[], help="of the search's configuration")
+    parser.add_argument("--real", action="store_true", help="score selected real images, and end")
     given = parser.parse_args()
     found = configured(given.overrides, given.folder)
     judges = train_judges(found.settings, found.dataset)
+    if given.real:
+        print("\n".join(real_lines(found, judges)))
+        return
     for name in given.only:
         if name in (row["variant"] for row in read(given.out)):
             continue
@@ -112,6 +128,30 @@ def measured(
         "classifier": judges.classifier.digest,
         "widths": list(given.widths),
     }
+
+
+def real_lines(found: Configured, judges: Judges) -> list[str]:
+    """Score the share of every class's test images with the greatest margins, and lay it out as a table."""
+    settings, dataset = found.settings, found.dataset
+    guide = recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=print)
+    assert guide is not None, "the recipe must have a guide: --overrides experiment=record ..."
+    with torch.no_grad():
+        logits = torch.cat([guide.network(to_signed_unit(part)) for part in torch.split(dataset.test.images, 500)])
+    margins, networks = label_margins(logits, dataset.test.labels), (judges.classifier.module, judges.judge.module)
+    whole = [gaussian_statistics(predict(network, dataset.test.images).features) for network in networks]
+    rows = []
+    for share in SHARES:
+        kept = selected(dataset.test, margins, share)
+        seen = [predict(network, kept.images) for network in networks]
+        right = [accuracy(part.labels, kept.labels) for part in seen]
+        far = [
+            frechet_distance(gaussian_statistics(part.features), all_) for part, all_ in zip(seen, whole, strict=True)
+        ]
+        inception = classifier_inception_score(networks[0], kept.images, seed=0).mean
+        diversity = intra_class_diversity(dequantize(kept.images), kept.labels, dataset.num_classes)
+        figures = [percent(value) for value in (share, *right)]
+        rows.append([*figures, *(number(value) for value in (inception, diversity, *far))])
+    return table(("kept", "accuracy", "judge", "IS", "diversity", "Frechet distance", "by the judge"), rows)
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -76,7 +76,9 @@ class EnergyDistance(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Give the features [N, d], float32, of ``images`` [N, C, S, S] in [-1, 1]; their variances sum to about 1."""
-        return (torch.cat(self._measured(images), dim=1) - self._mean) @ self._map
+        parts = self._measured(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return (torch.cat(parts, dim=1) - self._mean) @ self._map
 
     def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Give what a batch adds to the distance, as a scalar with the gradient of half of it.
@@ -87,6 +89,10 @@ class EnergyDistance(nn.Module):
             rng: a CPU generator, which draws the real images.
         """
         features = self.features(images)
+        with torch.autocast(features.device.type, enabled=False):  # small differences of large numbers
+            return self._compared(features, labels, rng)
+
+    def _compared(self, features: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         total = features.new_zeros(())
         for label in torch.unique(labels).tolist():
             rows = features[labels == label]

@@ -217,6 +217,19 @@ def test_the_last_images_replace_the_oldest(guide: Guide, tiny_dataset: ImageDat
     assert torch.allclose(energy.recent[0, 3:], features[3:50], atol=1e-5)
 
 
+def test_autocast_keeps_the_distance_in_float32(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    images, labels = torch.rand(60, 3, 16, 16), torch.zeros(60, dtype=torch.int64)
+    found = []
+    for bf16 in (False, True):
+        energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            found.append([energy(images, labels, rng) for _ in range(2)])
+        assert energy.recent.dtype == torch.float32
+    for plain, cast in zip(*found, strict=True):
+        assert cast.dtype == torch.float32
+        assert float(cast) == pytest.approx(float(plain), abs=0.1)
+
+
 def test_only_the_memory_is_saved(guide: Guide, tiny_dataset: ImageDataset) -> None:
     assert set(energy_of(guide, tiny_dataset).state_dict()) == {"recent", "counts"}
 
