@@ -190,7 +190,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     target = given.folder / "ratios.json"
     rows = json.loads(target.read_text()) if target.exists() else []
-    budget = Budget(int(given.memory_gb * 2**30), given.seconds)
+    budget = Budget(int(given.memory_gb * 1e9), given.seconds)
     for name in given.only:
         if name in {row["model"] for row in rows}:
             continue

@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="scales at which products are divided back, in units of the base scale (2)",
     )
     parser.add_argument("--unmeasured", action="store_true", help="keep every rewrite and measure no rows")
-    parser.add_argument("--memory-gb", type=float, default=8.0, help="limit of each measurement (8)")
+    parser.add_argument("--memory-gb", type=float, default=8.0, help="limit of each measurement, in 10^9 bytes (8)")
     parser.add_argument("--seconds", type=float, default=300.0, help="limit of each measurement (300)")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args(arguments)
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             param_scale_bits=given.param_scale,
             scale_rebase_multiplier=given.rebase_multiplier,
         )
-        budget = Budget(int(given.memory_gb * 2**30), given.seconds)
+        budget = Budget(int(given.memory_gb * 1e9), given.seconds)
         lowering = lower_file(given.source, given.target, options=options, budget=budget, measured=not given.unmeasured)
     except (ZkError, OSError) as error:
         print(f"zk.lower: {error}", file=sys.stderr)

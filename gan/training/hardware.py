@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import torch
 
+from gan.errors import SpecError
+
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device called ``name``; ``auto`` is CUDA where there is one, else the CPU."""
+    """Return the device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        SpecError: torch knows no such device, or this machine has none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SpecError(f"device must be auto, cpu or cuda (cuda:N for one of several); got {name!r}") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SpecError(f"device {name!r} needs a GPU that torch can use; it finds {torch.cuda.device_count()}")
+    return device
 
 
 def multiplies_bf16(device: torch.device) -> bool:

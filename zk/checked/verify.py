@@ -138,7 +138,7 @@ class CheckedExamination:
         seen: dict[str, tuple[int, bytes]] = {}
         shared = 0
         for circuit, part in self.pairs():
-            for column, point in zip(circuit.part.columns[1:], self._points(circuit, part)[1:], strict=False):
+            for column, point in zip(circuit.part.columns[1:], self._points(circuit, part)[1:-1], strict=True):
                 index, known = seen.setdefault(column.name, (circuit.part.index, point))
                 shared += index != circuit.part.index
                 if known != point:

@@ -1,0 +1,22 @@
+import pytest
+import torch
+
+from gan.errors import SpecError
+from gan.training import resolve_device
+
+
+def test_names_become_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == torch.device("cuda")
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize(("name", "said"), [("foo", "auto, cpu or cuda"), ("", "auto, cpu"), ("cuda:2", "it finds 2")])
+def test_devices_that_are_not_there_are_refused(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(SpecError, match=said):
+        resolve_device(name)
