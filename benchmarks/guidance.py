@@ -4,14 +4,15 @@
         [--overrides experiment=record dataset.root=DATA ...]
 
 Every variant trains the same generator from the same seed, and is scored in float. Trainings are kept in FOLDER and go
-on there when interrupted; variants that are in the file already are not measured again. With --only, two processes can
-share a folder and a file. `--images` and `--widths` say how long, and which generator. `--real` scores real test images
-instead: those that the guide, which never saw them, finds easiest.
+on there when interrupted; variants that are in the file already, by the same recipe, are not measured again. With
+--only, two processes can share a folder and a file. `--images` and `--widths` say how long, and which generator.
+`--real` scores real test images instead: those that the guide, which never saw them, finds easiest.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -40,6 +41,13 @@ from search.session import Judges, train_judges
 from search.space import First
 from zk.benchmark.report.text import number, percent, table
 
+FIXED: dict[str, Any] = {
+    "discriminator_widths": (48, 96, 192),
+    "auxiliary_weight": 0.5,
+    "ema_decay": 0.999,
+    "decay_from": 1.0,
+}
+"""What all variants share, whatever the configuration says of the record's own training."""
 GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)
 NONE: dict[str, Any] = {"guide": None, "selected_share": 1.0, "energy": None}
 BOTH: dict[str, Any] = {"guide": GUIDE, "selected_share": 0.7, "energy": ENERGY}
@@ -73,13 +81,21 @@ def main() -> None:
         print("\n".join(real_lines(found, judges)))
         return
     for name in given.only:
-        if name in (row["variant"] for row in read(given.out)):
+        recipe = replace(found.settings.recipe, **{**FIXED, **VARIANTS[name]})
+        known = {(row["variant"], row["images"], tuple(row["widths"]), row["recipe"]) for row in read(given.out)}
+        if (name, given.images, tuple(given.widths), recipe.digest) in known:
             continue
-        recipe = replace(found.settings.recipe, ema_decay=0.999, **VARIANTS[name])
         row = measured(name, recipe, found, judges, given)
-        write_text(given.out, json.dumps([*read(given.out), row], indent=1) + "\n")
+        add(given.out, row, given.folder / "rows.lock")
         print(f"{name}: {percent(row['accuracy'])}", flush=True)
     print("\n".join(lines(read(given.out))))
+
+
+def add(path: Path, row: dict[str, Any], lock: Path) -> None:
+    """Add a row to the file, in which another process may be adding one, too."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_text(path, json.dumps([*read(path), row], indent=1) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -102,7 +118,7 @@ def measured(
         dataset,
         seed=settings.seed,
         device=settings.device,
-        folder=given.folder / name.replace(" ", "-").replace(",", ""),
+        folder=given.folder / f"{recipe.digest[:12]}-{'-'.join(map(str, given.widths))}-{given.images}",
         intervals=settings.evaluation.intervals,
         guide=recipe_guide(recipe, dataset, device=settings.device, cache=settings.cache_folder, say=print),
     )
@@ -116,6 +132,8 @@ def measured(
     )
     return {
         "variant": name,
+        "recipe": recipe.digest,
+        "images": given.images,
         "images_trained": result.images,
         "train_seconds": round(result.seconds, 1),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
@@ -135,8 +153,9 @@ def real_lines(found: Configured, judges: Judges) -> list[str]:
     settings, dataset = found.settings, found.dataset
     guide = recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=print)
     assert guide is not None, "the recipe must have a guide: --overrides experiment=record ..."
+    images = dataset.test.images.to(settings.device)
     with torch.no_grad():
-        logits = torch.cat([guide.network(to_signed_unit(part)) for part in torch.split(dataset.test.images, 500)])
+        logits = torch.cat([guide.network(to_signed_unit(part)).cpu() for part in torch.split(images, 500)])
     margins, networks = label_margins(logits, dataset.test.labels), (judges.classifier.module, judges.judge.module)
     whole = [gaussian_statistics(predict(network, dataset.test.images).features) for network in networks]
     rows = []

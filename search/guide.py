@@ -14,6 +14,8 @@ from gan.training import TrainingRecipe
 
 GUIDES = "guides"
 """Where they are kept, in the cache folder."""
+GUIDE_WEIGHTS = "guide_weights"
+"""What a trial's record calls the digest of its guide's weights."""
 
 
 def _silent(_: str) -> None:
@@ -43,6 +45,6 @@ def recipe_guide(
     )
     say(
         f"guide of the training, which scores nothing: {100 * guide.accuracy:.1f}% of {len(dataset.test):,} real test "
-        f"images ({guide.digest[:12]})"
+        f"images, trained in {guide.train_seconds:.0f} s ({guide.digest[:12]})"
     )
     return guide

@@ -15,6 +15,7 @@ from evaluation import EvaluationError, RealReference, Scores, TrainedClassifier
 from gan.data import ImageDataset
 from gan.errors import DamagedCheckpointError
 from gan.generators import build_generator
+from gan.guide import Guide
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import (
@@ -32,7 +33,7 @@ from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
 from search.circuit_cache import cached_measurement
 from search.circuit_forms import CircuitForm
 from search.constraints import CircuitLimits, constraint_values, violations
-from search.guide import recipe_guide
+from search.guide import GUIDE_WEIGHTS, recipe_guide
 from search.pictures import save_class_grid
 from search.record import TrialOutcome, TrialRecord
 from search.weights import WEIGHTS_DIGEST, save_generator, weights_sha256
@@ -123,6 +124,8 @@ class Evaluator:
         result = self._train(candidate, folder, hooks, until_images)
         metrics |= training_metrics(result)
         facts = hardware_facts(self.device)
+        if (guide := self._guide(candidate)) is not None:
+            facts[GUIDE_WEIGHTS] = guide.digest
         if (folder / DAMAGED_NAME).exists():
             facts["checkpoint"] = "one could not be read; trained from the one before, or anew"
         if result.outcome is TrainingOutcome.DIVERGED:
@@ -159,7 +162,7 @@ class Evaluator:
             intervals=self.settings.intervals,
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
-            guide=recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache),
+            guide=self._guide(candidate),
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )
@@ -172,6 +175,9 @@ class Evaluator:
                 if instead is not None and instead.exists():
                     instead.replace(path)
         return train()
+
+    def _guide(self, candidate: Candidate) -> Guide | None:
+        return recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache)
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:
         sampler = sampler_for(spec, generator, seed=self.settings.seed)

@@ -18,6 +18,7 @@ from evaluation.classifier import TrainingProgress
 from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
 from gan.digest import json_digest
+from gan.guide import Guide
 from search.drivers import Driver, driver_signs
 from search.endings import REPEATS, stored_record
 from search.engine import StudyPlan, run_study
@@ -87,14 +88,14 @@ def prepare(
         StorageUnreachable: its storage stayed out of reach.
     """
     judges = train_judges(settings, dataset, say=say)
-    recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=say)
+    guide = recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=say)
     study = open_study(
         name=settings.name,
         storage=build_storage(settings.storage, patience=settings.patience, say=say),
         objectives=settings.objectives,
         sampler=sampler,
-        signature=signature(settings, dataset, judges),
-        parts=signature_parts(settings, dataset, judges),
+        signature=signature(settings, dataset, judges, guide),
+        parts=signature_parts(settings, dataset, judges, guide),
     )
     return study, judges
 
@@ -225,9 +226,10 @@ def weights_digest(network: TrainedClassifier) -> str:
     return sha.hexdigest()
 
 
-def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> str:
+def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges, guide: Guide | None) -> str:
     """Digest what makes trials of one study comparable."""
-    parts = {
+    parts: dict[str, Any] = {} if guide is None else {"guide": guide.digest}
+    parts |= {
         "dataset": dataset.digest,
         "classifier": [judges.classifier.digest, weights_digest(judges.classifier)],
         "judge": [judges.judge.digest, weights_digest(judges.judge)],
@@ -244,9 +246,11 @@ def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges) 
     return json_digest(parts)
 
 
-def signature_parts(settings: SessionSettings, dataset: ImageDataset, judges: Judges) -> dict[str, Any]:
+def signature_parts(
+    settings: SessionSettings, dataset: ImageDataset, judges: Judges, guide: Guide | None
+) -> dict[str, Any]:
     """Return what :func:`signature` digests as plain values, so that a person can be told what changed."""
-    return {
+    return ({} if guide is None else {"guide": guide.digest[:12]}) | {
         "dataset": f"{dataset.name} {dataset.digest[:12]}",
         "classifier": weights_digest(judges.classifier)[:12],
         "judge": weights_digest(judges.judge)[:12],

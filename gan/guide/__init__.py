@@ -4,7 +4,7 @@ It is trained on the training images alone and never scores: the scoring network
 """
 
 from gan.guide.energy import EnergyDistance, EnergySettings
-from gan.guide.files import guide_digest, load_or_train_guide
+from gan.guide.files import guide_key, load_or_train_guide
 from gan.guide.network import GuideNetwork
 from gan.guide.selection import selected
 from gan.guide.spec import GuideSpec
@@ -16,7 +16,7 @@ __all__ = [
     "Guide",
     "GuideNetwork",
     "GuideSpec",
-    "guide_digest",
+    "guide_key",
     "load_or_train_guide",
     "selected",
     "train_guide",

@@ -60,25 +60,27 @@ class EnergyDistance(nn.Module):
     recent: Tensor
     counts: Tensor
 
-    def __init__(self, network: GuideNetwork, split: Split, *, num_classes: int, settings: EnergySettings) -> None:
+    def __init__(
+        self, network: GuideNetwork, split: Split, *, num_classes: int, settings: EnergySettings, mirrored: bool = False
+    ) -> None:
+        """Measure the real images of ``split``; ``mirrored``, every second one as its mirror image."""
         super().__init__()
         if missing := [label for label in range(num_classes) if not bool((split.labels == label).any())]:
             raise SpecError(f"every class needs a real image to compare with; there is none of class {missing[0]}")
         self._network, self._settings = (network,), settings  # in a tuple: its weights are not this module's to save
         with torch.no_grad():
-            parts = [self._measured(to_signed_unit(images)) for images in torch.split(split.images, _ROWS)]
-        found = torch.cat([torch.cat(part, dim=1) for part in parts])
-        self._mean, self._map = _whitening(found, [part.shape[1] for part in parts[0]], settings.whitening)
-        features = (found - self._mean) @ self._map
-        self._real = [features[split.labels == label] for label in range(num_classes)]
-        self.register_buffer("recent", features.new_zeros(num_classes, settings.generated_images, features.shape[1]))
-        self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=features.device))
+            parts = [self._measured(_varied(part, mirrored)) for part in torch.split(split.images, _ROWS)]
+        found, widths = torch.cat([torch.cat(part, dim=1) for part in parts]), [part.shape[1] for part in parts[0]]
+        del parts
+        self._mean, self._map = _whitening(found, widths, settings.whitening)
+        self._real = [(found[split.labels == label] - self._mean) @ self._map for label in range(num_classes)]
+        self.register_buffer("recent", found.new_zeros(num_classes, settings.generated_images, found.shape[1]))
+        self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=found.device))
 
     def features(self, images: Tensor) -> Tensor:
         """Give the features [N, d], float32, of ``images`` [N, C, S, S] in [-1, 1]; their variances sum to about 1."""
-        parts = self._measured(images)
-        with torch.autocast(images.device.type, enabled=False):
-            return (torch.cat(parts, dim=1) - self._mean) @ self._map
+        with torch.autocast(images.device.type, enabled=False):  # as the real ones, or the difference would be learnt
+            return (torch.cat(self._measured(images.float()), dim=1) - self._mean) @ self._map
 
     def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Give what a batch adds to the distance, as a scalar with the gradient of half of it.
@@ -90,58 +92,69 @@ class EnergyDistance(nn.Module):
         """
         features = self.features(images)
         with torch.autocast(features.device.type, enabled=False):  # small differences of large numbers
-            return self._compared(features, labels, rng)
-
-    def _compared(self, features: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-        total = features.new_zeros(())
-        for label in torch.unique(labels).tolist():
-            rows = features[labels == label]
-            real = self._real[label]
-            drawn = torch.randint(len(real), (self._settings.real_images,), generator=rng).to(real.device)
-            total = total + _distances(rows, real[drawn]).mean(dim=1).sum()
-            count = min(int(self.counts[label]), self._settings.generated_images)
-            if count >= _FEW:
-                total = total - _distances(rows, self.recent[label, :count].clone()).mean(dim=1).sum()
-            self._remember(label, rows.detach())
+            total = features.new_zeros(())
+            for label in torch.unique(labels).tolist():
+                rows = features[labels == label]
+                total = total + self._compared(rows, label, rng)
+                self._remember(label, rows.detach())
         return total / len(labels)
+
+    def _compared(self, rows: Tensor, label: int, rng: torch.Generator) -> Tensor:
+        """Sum over ``rows`` of the mean distance to real images, less that to the last generated ones."""
+        real, kept = self._real[label], self._settings.generated_images
+        drawn = torch.randint(len(real), (self._settings.real_images,), generator=rng).to(real.device)
+        found = distances(rows, real[drawn]).mean(dim=1).sum()
+        if (count := min(int(self.counts[label]), kept)) >= _FEW:
+            found = found - distances(rows, self.recent[label, :count].clone()).mean(dim=1).sum()
+        return found
 
     def _remember(self, label: int, rows: Tensor) -> None:
         """Put features in the places of the oldest ones of their class."""
-        start, kept = int(self.counts[label]), self._settings.generated_images
-        places = torch.arange(start, start + len(rows), device=rows.device) % kept
-        self.recent[label, places] = rows
+        kept, start = self._settings.generated_images, int(self.counts[label])
+        skipped = max(0, len(rows) - kept)
+        places = torch.arange(start + skipped, start + len(rows), device=rows.device) % kept
+        self.recent[label, places] = rows[skipped:]
         self.counts[label] += len(rows)
 
     def _measured(self, images: Tensor) -> tuple[Tensor, ...]:
         """The image in four by four patches, and means and maxima of the guide's maps, [N, *] each in float32."""
         _, middle, last = self._network[0].maps(images.contiguous(memory_format=torch.channels_last))
-        coarse = F.adaptive_avg_pool2d(images.float(), _COARSE).flatten(1)
-        middle, last = middle.float(), last.float()
+        coarse = F.adaptive_avg_pool2d(images, _COARSE).flatten(1)
         return coarse, middle.mean(dim=(2, 3)), last.mean(dim=(2, 3)), last.amax(dim=(2, 3))
 
 
-def _distances(rows: Tensor, others: Tensor) -> Tensor:
-    """Euclidean distances [N, M], whose gradient stays finite where two points meet."""
+def _varied(images: Tensor, mirrored: bool) -> Tensor:
+    """Bytes [N, C, S, S] to [-1, 1]; ``mirrored``, every second image as its mirror image."""
+    found = to_signed_unit(images)
+    if mirrored:
+        found[1::2] = found[1::2].flip(3)
+    return found
+
+
+def distances(rows: Tensor, others: Tensor) -> Tensor:
+    """Euclidean distances [N, M] of ``rows`` [N, d] and ``others`` [M, d]; the gradient is finite where two meet."""
     squares = rows.square().sum(dim=1)[:, None] + others.square().sum(dim=1)[None] - 2 * rows @ others.T
     return squares.clamp_min(1e-8).sqrt()
 
 
 def _whitening(found: Tensor, widths: list[int], power: float) -> tuple[Tensor, Tensor]:
-    """Mean [m] and map [m, d] to principal components, their spread evened out, with variances that sum to 1.
+    """Mean [d] of ``found`` [N, d] and map [d, d] to features whose principal directions are evened out by ``power``.
 
-    Parts of ``widths`` features count alike, however large their numbers are.
+    Parts of ``widths`` features count alike, however large their numbers are, and variances sum to 1. The map is
+    symmetric in those directions (ZCA), so that it does not depend on the signs and order that a decomposition gives
+    them: what was saved on one machine means the same on another.
     """
     mean = found.mean(dim=0)
-    centred = (found - mean).double()
+    covariance = found.new_zeros(found.shape[1], found.shape[1], dtype=torch.float64)
+    for part in torch.split(found, _ROWS):
+        centred = (part - mean).double()
+        covariance += centred.T @ centred
+    covariance /= len(found)
     spread = torch.cat(
-        [
-            (part.square().mean(dim=0).sum() + _TINY).rsqrt().expand(part.shape[1])
-            for part in torch.split(centred, widths, dim=1)
-        ]
+        [(part.sum() + _TINY).rsqrt().expand(len(part)) for part in torch.split(covariance.diag(), widths)]
     )
-    centred = centred * spread
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(found))
-    kept = values > _SMALLEST_SHARE * values.max()
-    scaled = spread[:, None] * vectors[:, kept] * values[kept].pow(-power / 2)
-    total = math.sqrt(float(values[kept].pow(1 - power).sum()))
-    return mean, (scaled / total).float()
+    covariance = spread[:, None] * covariance * spread
+    values, vectors = torch.linalg.eigh(covariance)
+    evened = values.clamp_min(_SMALLEST_SHARE * float(values.max())).pow(-power / 2)
+    total = math.sqrt(float((values * evened.square()).sum()))
+    return mean, (spread[:, None] * (vectors * evened) @ vectors.T / total).float()

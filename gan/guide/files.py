@@ -15,7 +15,7 @@ from gan.digest import json_digest
 from gan.errors import DataError
 from gan.guide.network import build_guide_network
 from gan.guide.spec import GuideSpec
-from gan.guide.train import Guide, guide_accuracy, train_guide
+from gan.guide.train import Guide, train_guide
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ _FORMAT = 1
 """To be raised whenever the code that trains changes what comes out."""
 
 
-def guide_digest(spec: GuideSpec, dataset: ImageDataset) -> str:
-    """Cache key (64 hex digits) of a guide: spec, data set and version of the code that trains it."""
+def guide_key(spec: GuideSpec, dataset: ImageDataset) -> str:
+    """Name of a guide's file (64 hex digits): spec, data set and version of the code that trains it."""
     return json_digest(
         {"spec": spec.digest, "dataset": dataset.digest, "flip": dataset.horizontal_flip, "format": _FORMAT}
     )
@@ -38,25 +38,36 @@ def load_or_train_guide(
     cache_dir: Path | None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Guide:
-    """Load the guide of these arguments from ``<cache_dir>/<digest>.pt``, or train it and put it there.
+    """Load the guide of these arguments from ``<cache_dir>/<key>.pt``, or train it and put it there.
 
-    A file that cannot be read is logged as a warning and made again. See :func:`gan.guide.train.train_guide` for
-    ``progress``, which is not called for a guide from the cache, and for errors.
+    A file that cannot be read is logged as a warning and made again; of two that are trained at once, the first to be
+    written is everybody's. See :func:`gan.guide.train.train_guide` for ``progress``, which is not called for a guide
+    from the cache, and for errors.
     """
-    digest = guide_digest(spec, dataset)
-    path = None if cache_dir is None else cache_dir / f"{digest}.pt"
-    if path is not None and path.exists():
-        try:
-            return read_guide(path, spec, dataset, device=device)
-        except DataError as error:
-            logger.warning("%s; training the guide again", error)
-    guide = train_guide(spec, dataset, device=device, digest=digest, progress=progress)
-    if path is not None:
-        weights = {name: value.cpu() for name, value in guide.network.state_dict().items()}
-        stream = io.BytesIO()
-        torch.save({"digest": digest, "network": weights, "margins": guide.margins}, stream)
-        write_bytes(path, stream.getvalue())
+    path = None if cache_dir is None else cache_dir / f"{guide_key(spec, dataset)}.pt"
+    if (known := _known(path, spec, dataset, device)) is not None:
+        return known
+    guide = train_guide(spec, dataset, device=device, progress=progress)
+    if path is None:
+        return guide
+    if (known := _known(path, spec, dataset, device)) is not None:
+        return known
+    weights = {name: value.cpu() for name, value in guide.network.state_dict().items()}
+    facts = {"key": path.stem, "accuracy": guide.accuracy, "train_seconds": guide.train_seconds}
+    stream = io.BytesIO()
+    torch.save({**facts, "network": weights, "margins": guide.margins}, stream)
+    write_bytes(path, stream.getvalue())
     return guide
+
+
+def _known(path: Path | None, spec: GuideSpec, dataset: ImageDataset, device: torch.device) -> Guide | None:
+    if path is None or not path.exists():
+        return None
+    try:
+        return read_guide(path, spec, dataset, device=device)
+    except DataError as error:
+        logger.warning("%s; training the guide again", error)
+        return None
 
 
 def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: torch.device) -> Guide:
@@ -68,21 +79,22 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
     network = build_guide_network(
         spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
     )
-    digest = guide_digest(spec, dataset)
+    key = guide_key(spec, dataset)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found, margins = content["digest"], content["margins"]
+        found, margins = content["key"], content["margins"]
+        accuracy, seconds = float(content["accuracy"]), float(content["train_seconds"])
         network.load_state_dict(content["network"])
     except (MemoryError, torch.OutOfMemoryError):
         raise  # says nothing about the file
     except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
         raise DataError(f"{path} must hold a trained guide; it cannot be read: {error}") from error
-    if found != digest:
-        raise DataError(f"{path} must hold the guide {digest}; got {found}")
+    if found != key:
+        raise DataError(f"{path} must hold the guide {key}; got {found}")
     if margins.shape != (len(dataset.train),) or margins.dtype != torch.float32:
         raise DataError(
             f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
             f"{list(margins.shape)}"
         )
     network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-    return Guide(network, margins, guide_accuracy(network, dataset.to(device).test), digest)
+    return Guide(network, margins, accuracy, seconds)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -28,13 +31,22 @@ class Guide:
         margins: float32 [N], one for each training image: the logit of its label less the greatest other one, averaged
             over the epochs. Low ones are ambiguous or mislabelled (Pleiss et al. 2020, "area under the margin").
         accuracy: on the test split, in [0, 1].
-        digest: of spec, data set and what was trained.
+        train_seconds: wall clock of its training.
     """
 
     network: GuideNetwork
     margins: Tensor
     accuracy: float
-    digest: str
+    train_seconds: float
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of weights and margins: the same spec trains others on another machine."""
+        sha = hashlib.sha256()
+        for name, value in sorted({**self.network.state_dict(), "margins": self.margins}.items()):
+            sha.update(name.encode())
+            sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return sha.hexdigest()
 
 
 def train_guide(
@@ -42,7 +54,6 @@ def train_guide(
     dataset: ImageDataset,
     *,
     device: torch.device,
-    digest: str,
     progress: Callable[[int, float], None] | None = None,
 ) -> Guide:
     """Train on the training split; ``progress`` is told the finished epochs and the mean loss of the last.
@@ -53,7 +64,7 @@ def train_guide(
     """
     if dataset.image_size % STRIDE:
         raise SpecError(f"a guide needs images whose side is a multiple of {STRIDE}; got {dataset.image_size}")
-    data = dataset.to(device)
+    data, started = dataset.to(device), time.monotonic()
     network = build_guide_network(
         spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
     ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
@@ -75,7 +86,8 @@ def train_guide(
         if progress is not None:
             progress(epoch + 1, loss)
     network.eval().requires_grad_(False)
-    return Guide(network, (margins / counted).cpu(), guide_accuracy(network, data.test), digest)
+    seconds = time.monotonic() - started
+    return Guide(network, (margins / counted).cpu(), guide_accuracy(network, data.test), seconds)
 
 
 def _epoch(

@@ -142,8 +142,11 @@ class TrainingRecipe:
                 "a guide is needed for a selected_share below 1 and for energy, and for nothing else; got "
                 f"guide={self.guide}, selected_share={self.selected_share}, energy={self.energy}"
             )
-        if self.energy is not None and self.method == "vae":
-            raise SpecError("energy compares images that are drawn, and method=vae draws none; leave it out")
+        if self.energy is not None and (self.method == "vae" or self.progressive is not None):
+            raise SpecError(
+                "energy compares images that are drawn, at their full size; method=vae draws none and progressive "
+                "training draws smaller ones: leave it out"
+            )
         if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":
             raise SpecError(f"distillation of feature maps needs method=gan; got method={self.method}")
         if unknown := set(self.augmentation) - set(POLICIES):

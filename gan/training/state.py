@@ -124,7 +124,13 @@ def build_state(
     split = dataset.train if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
     energy = None
     if guide is not None and recipe.energy is not None:
-        energy = EnergyDistance(guide.network, split, num_classes=spec.num_classes, settings=recipe.energy)
+        energy = EnergyDistance(
+            guide.network,
+            split,
+            num_classes=spec.num_classes,
+            settings=recipe.energy,
+            mirrored=dataset.horizontal_flip,
+        )
     return TrainingState(
         generator=generator,
         average=average,

@@ -13,13 +13,14 @@ from torch import nn
 from evaluation import EvaluationError, evaluate_sampler
 from gan.data import ImageDataset
 from gan.generators import Generator
+from gan.guide import Guide
 from gan.spec import GeneratorSpec
 from gan.training import ConsoleProgress, TrainingBudget, TrainingHooks, TrainingResult, train_generator
 from search.candidate import Candidate
 from search.circuit import measure_spec
 from search.constraints import constraint_values, violations
 from search.errors import RecordError
-from search.guide import recipe_guide
+from search.guide import GUIDE_WEIGHTS
 from search.objective import CIRCUIT_FOLDER, sampler_for, score_metrics
 from search.reproduce.record import RecordedTrial
 from search.session import Judges, weights_digest
@@ -88,6 +89,7 @@ def train_again(
     *,
     label: str,
     until_images: int | None = None,
+    guide: Guide | None = None,
 ) -> TrainingResult:
     """Train ``candidate`` from its first step, to the end of ``budget`` or to the rung of ``until_images``.
 
@@ -105,7 +107,7 @@ def train_again(
             intervals=settings.evaluation.intervals,
             hooks=TrainingHooks(on_record=progress),
             teacher=settings.teacher if candidate.recipe.distillation is not None else None,
-            guide=recipe_guide(candidate.recipe, dataset, device=settings.device, cache=settings.cache_folder),
+            guide=guide,
             until_images=until_images,
         )
     finally:
@@ -158,6 +160,21 @@ def check_dataset(trial: RecordedTrial, dataset: ImageDataset) -> None:
             f"the dataset of {trial.name} must have the recorded digest {wanted}; {dataset.name} has {dataset.digest}; "
             "give dataset.root= of the recorded data"
         )
+
+
+def guide_lines(trial: RecordedTrial, guide: Guide | None) -> list[str]:
+    """Say whether the guide of a training has the recorded weights; without a guide there is nothing to say."""
+    if guide is None:
+        return []
+    recorded = trial.run.tags.get(GUIDE_WEIGHTS)
+    if recorded is None:
+        return ["guide: the record does not say which weights it had"]
+    if recorded != guide.digest:
+        return [
+            f"guide: recorded weights {recorded[:12]}, these are {guide.digest[:12]}: trained anew, so other images "
+            "are selected and other weights are to be expected"
+        ]
+    return [f"guide: the recorded weights, {recorded[:12]}"]
 
 
 def judge_lines(trial: RecordedTrial, judges: Judges) -> list[str]:

@@ -13,6 +13,7 @@ from gan.data import ImageDataset
 from gan.generators import Generator
 from gan.training import TrainingOutcome
 from search.errors import ConfigError
+from search.guide import recipe_guide
 from search.objective import training_metrics
 from search.provenance import commit, machine, package_versions
 from search.record import TrialOutcome
@@ -24,6 +25,7 @@ from search.reproduce.late import circuit_scores_again, proof_again
 from search.reproduce.rebuild import (
     check_dataset,
     circuit_figures,
+    guide_lines,
     judge_lines,
     load_trained,
     repeated_budget,
@@ -167,7 +169,11 @@ def _retrained(work: Work, settings: SessionSettings, dataset: ImageDataset) -> 
     budget, said = repeated_budget(trial.candidate, int(recorded["train_steps"]))
     account.state(said)
     rung = int(recorded["train_images"]) if trial.outcome is TrialOutcome.STOPPED else None
-    result = train_again(trial.candidate, budget, settings, dataset, label=trial.name, until_images=rung)
+    guide = recipe_guide(
+        trial.candidate.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=account.say
+    )
+    account.state(guide_lines(trial, guide))
+    result = train_again(trial.candidate, budget, settings, dataset, label=trial.name, until_images=rung, guide=guide)
     found = training_part(training_metrics(result))
     account.compare("training", compare_figures("training", recorded, found, tolerance=work.tolerance))
     if result.outcome is TrainingOutcome.DIVERGED:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,11 +8,12 @@ import torch
 from gan.data import ImageDataset, Split
 from gan.errors import CheckpointError, DataError, SpecError, TrainingError
 from gan.guide import EnergyDistance, EnergySettings, Guide, GuideSpec, load_or_train_guide, selected, train_guide
-from gan.guide.energy import _distances, _whitening
-from gan.guide.files import guide_digest, read_guide
-from gan.guide.train import _varied, label_margins
+from gan.guide.energy import _varied, _whitening, distances
+from gan.guide.files import guide_key, read_guide
+from gan.guide.train import _epoch, label_margins
+from gan.guide.train import _varied as shifted
 from gan.spec import GeneratorSpec
-from gan.training import TrainingBudget, TrainingRecipe, train_generator
+from gan.training import Progressive, TrainingBudget, TrainingRecipe, train_generator
 
 CPU = torch.device("cpu")
 SPEC = GuideSpec(widths=(4, 6, 8), epochs=4, batch_size=8, learning_rate=0.05, shift=1)
@@ -20,7 +22,7 @@ ENERGY = EnergySettings(weight=2.0, real_images=8, generated_images=50)
 
 @pytest.fixture
 def guide(tiny_dataset: ImageDataset) -> Guide:
-    return train_guide(SPEC, tiny_dataset, device=CPU, digest="d")
+    return train_guide(SPEC, tiny_dataset, device=CPU)
 
 
 def test_a_guide_learns_dark_from_bright(guide: Guide) -> None:
@@ -33,7 +35,7 @@ def test_a_mislabelled_image_has_the_lowest_margin(tiny_dataset: ImageDataset) -
     labels = tiny_dataset.train.labels.clone()
     labels[5] = 1 - labels[5]
     wrong = replace(tiny_dataset, train=Split(tiny_dataset.train.images, labels))
-    found = train_guide(replace(SPEC, epochs=8), wrong, device=CPU, digest="d")
+    found = train_guide(replace(SPEC, epochs=8), wrong, device=CPU)
     assert int(found.margins.argmin()) == 5
 
 
@@ -42,14 +44,22 @@ def test_margins_are_the_distance_to_the_best_other_class() -> None:
     assert label_margins(logits, torch.tensor([2, 0])).tolist() == [-1.5, 3.0]
 
 
-def test_early_epochs_do_not_count(tiny_dataset: ImageDataset) -> None:
-    one = train_guide(replace(SPEC, epochs=1), tiny_dataset, device=CPU, digest="d")
-    assert one.margins.abs().min() > 0
+def test_early_epochs_do_not_count(tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    margins = list[torch.Tensor]()
+
+    def epoch(*given: Any, **more: Any) -> tuple[torch.Tensor, float]:
+        found = _epoch(*given, **more)
+        margins.append(found[0])
+        return found
+
+    monkeypatch.setattr("gan.guide.train._epoch", epoch)
+    found = train_guide(replace(SPEC, epochs=8), tiny_dataset, device=CPU)
+    assert torch.allclose(found.margins, torch.stack(margins[2:]).mean(dim=0))
 
 
 def test_shifts_move_an_image_by_whole_pixels() -> None:
     images = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8)
-    found = _varied(images, torch.Generator().manual_seed(0), shift=2, flip=False)
+    found = shifted(images, torch.Generator().manual_seed(0), shift=2, flip=False)
     for image, moved in zip(images, found, strict=True):
         inner = moved[:, 2:6, 2:6]
         assert any(
@@ -66,17 +76,19 @@ def test_a_cached_guide_is_the_trained_one(tiny_dataset: ImageDataset, tmp_path:
     )
     again = load_or_train_guide(SPEC, tiny_dataset, device=CPU, cache_dir=tmp_path, progress=lambda *_: told.append(-1))
     assert told == [1, 2, 3, 4]
-    assert again.digest == first.digest == guide_digest(SPEC, tiny_dataset)
+    assert again.digest == first.digest
+    assert [path.stem for path in tmp_path.iterdir()] == [guide_key(SPEC, tiny_dataset)]
+    assert again.train_seconds == first.train_seconds > 0
     assert again.margins.equal(first.margins)
     assert again.accuracy == first.accuracy
-    images = torch.rand(4, 3, 16, 16)
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert again.network(images).equal(first.network(images))
 
 
 def test_a_damaged_guide_is_trained_again(
     tiny_dataset: ImageDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / f"{guide_digest(SPEC, tiny_dataset)}.pt"
+    path = tmp_path / f"{guide_key(SPEC, tiny_dataset)}.pt"
     path.write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(DataError, match="must hold a trained guide"):
         read_guide(path, SPEC, tiny_dataset, device=CPU)
@@ -94,7 +106,7 @@ def test_another_guides_file_is_refused(tiny_dataset: ImageDataset, tmp_path: Pa
 
 def test_a_guide_that_diverges_says_so(tiny_dataset: ImageDataset) -> None:
     with pytest.raises(TrainingError, match="lower its learning_rate"):
-        train_guide(replace(SPEC, learning_rate=1e30, weight_decay=0.0), tiny_dataset, device=CPU, digest="d")
+        train_guide(replace(SPEC, learning_rate=1e30, weight_decay=0.0), tiny_dataset, device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +147,12 @@ def test_whitening_evens_parts_and_directions_out() -> None:
     assert torch.allclose(covariance, torch.eye(5) / 5, atol=2e-3)
 
 
-def test_distances_are_euclidean_and_differentiable_where_points_meet() -> None:
-    rows, others = torch.randn(3, 4), torch.randn(5, 4)
-    assert torch.allclose(_distances(rows, others), torch.cdist(rows, others), atol=1e-5)
+def testdistances_are_euclidean_and_differentiable_where_points_meet() -> None:
+    rng = torch.Generator().manual_seed(0)
+    rows, others = torch.randn(3, 4, generator=rng), torch.randn(5, 4, generator=rng)
+    assert torch.allclose(distances(rows, others), torch.cdist(rows, others), atol=1e-5)
     point = torch.ones(1, 4, requires_grad=True)
-    _distances(point, torch.ones(1, 4)).sum().backward()
+    distances(point, torch.ones(1, 4)).sum().backward()
     assert point.grad is not None
     assert bool(point.grad.isfinite().all())
 
@@ -173,7 +186,7 @@ def test_real_images_are_nearer_than_those_of_the_other_class(guide: Guide, tiny
 def whole_distance(energy: EnergyDistance, images: torch.Tensor, real: torch.Tensor) -> float:
     """The energy distance of two sets of images, as its definition has it."""
     x, y = energy.features(images), energy.features(real)
-    return float(2 * _distances(x, y).mean() - _distances(x, x).mean() - _distances(y, y).mean())
+    return float(2 * distances(x, y).mean() - distances(x, x).mean() - distances(y, y).mean())
 
 
 def test_descending_the_distance_brings_images_to_their_class(guide: Guide, tiny_dataset: ImageDataset) -> None:
@@ -197,14 +210,46 @@ def test_descending_the_distance_brings_images_to_their_class(guide: Guide, tiny
     assert after[1] < 0.7 * before[1]
 
 
-def test_images_that_are_all_alike_are_pushed_apart(guide: Guide, tiny_dataset: ImageDataset) -> None:
-    """Without the distance among generated images, descent would bring all to the middle of their class."""
-    energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
-    same = tiny_dataset.train.images[:1].float().expand(60, -1, -1, -1) / 127.5 - 1
-    varied = tiny_dataset.train.images[tiny_dataset.train.labels == 0].float() / 127.5 - 1
+def test_value_and_gradient_are_those_of_the_definition(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    """Mean distance to the real images drawn, less that to the last generated ones: with both, and by hand."""
+    energy, train = energy_of(guide, tiny_dataset), tiny_dataset.train
+    rng = torch.Generator().manual_seed(0)
+    before, images = torch.rand(60, 3, 16, 16, generator=rng), torch.rand(6, 3, 16, 16, generator=rng)
     labels = torch.zeros(60, dtype=torch.int64)
-    energy(same, labels, rng)  # the memory is of one image
-    assert float(energy(same, labels, rng)) > float(energy(varied, labels[: len(varied)], rng))
+    energy(before, labels, torch.Generator().manual_seed(1))
+    images.requires_grad_()
+    found = energy(images, labels[:6], torch.Generator().manual_seed(2))
+    (gradient,) = torch.autograd.grad(found, images)
+    pictures = train.images.float() / 127.5 - 1
+    real = energy.features(pictures)[train.labels == 0]
+    drawn = torch.randint(len(real), (ENERGY.real_images,), generator=torch.Generator().manual_seed(2))
+    memory = energy.features(before[-ENERGY.generated_images :])
+    features = energy.features(images)
+    wanted = torch.cdist(features, real[drawn]).mean() - torch.cdist(features, memory).mean()
+    (by_hand,) = torch.autograd.grad(wanted, images)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert torch.allclose(gradient, by_hand, atol=1e-3 * float(by_hand.abs().max()))
+
+
+def test_images_that_are_all_alike_are_pushed_apart(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    """An image costs less among others that differ from it than among its likes."""
+    rng = torch.Generator().manual_seed(0)
+    same = (tiny_dataset.train.images[:1].float() / 127.5 - 1).expand(60, -1, -1, -1)
+    varied = torch.rand(60, 3, 16, 16, generator=rng) * 2 - 1
+    labels = torch.zeros(60, dtype=torch.int64)
+    found = []
+    for memory in (same, varied):
+        energy = energy_of(guide, tiny_dataset)
+        energy(memory, labels, rng)
+        found.append(float(energy(same[:4], labels[:4], torch.Generator().manual_seed(1))))
+    assert found[1] < found[0] - 0.1
+
+
+def test_mirrored_means_every_second_real_image() -> None:
+    images = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
+    plain, mirrored = _varied(images, False), _varied(images, True)
+    assert mirrored[0].equal(plain[0])
+    assert mirrored[1].equal(plain[1].flip(2))
 
 
 def test_the_last_images_replace_the_oldest(guide: Guide, tiny_dataset: ImageDataset) -> None:
@@ -218,8 +263,8 @@ def test_the_last_images_replace_the_oldest(guide: Guide, tiny_dataset: ImageDat
 
 
 def test_autocast_keeps_the_distance_in_float32(guide: Guide, tiny_dataset: ImageDataset) -> None:
-    images, labels = torch.rand(60, 3, 16, 16), torch.zeros(60, dtype=torch.int64)
-    found = []
+    images = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    labels, found = torch.zeros(60, dtype=torch.int64), []
     for bf16 in (False, True):
         energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -227,7 +272,7 @@ def test_autocast_keeps_the_distance_in_float32(guide: Guide, tiny_dataset: Imag
         assert energy.recent.dtype == torch.float32
     for plain, cast in zip(*found, strict=True):
         assert cast.dtype == torch.float32
-        assert float(cast) == pytest.approx(float(plain), abs=0.1)
+        assert float(cast) == pytest.approx(float(plain), rel=1e-5)
 
 
 def test_only_the_memory_is_saved(guide: Guide, tiny_dataset: ImageDataset) -> None:
@@ -240,7 +285,7 @@ def test_a_class_without_images_cannot_be_compared(guide: Guide, tiny_dataset: I
 
 
 @pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"whitening": 2.0}, {"real_images": 0}, {"generated_images": 5}])
-def test_impossible_distances_are_refused(wrong: dict[str, float]) -> None:
+def test_impossibledistances_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SpecError):
         replace(ENERGY, **wrong)  # type: ignore[arg-type]
 
@@ -269,7 +314,7 @@ def test_a_guided_training_continues_as_if_it_had_never_stopped(
             seed=0,
             device=CPU,
             folder=tmp_path,
-            guide=replace(guide, digest="another"),
+            guide=replace(guide, margins=guide.margins + 1),
         )
 
 
@@ -278,7 +323,7 @@ def test_the_distance_changes_what_is_learnt(
 ) -> None:
     found = [
         train_generator(
-            tiny_spec, recipe, TrainingBudget(steps=3), tiny_dataset, seed=0, device=CPU, guide=guide
+            tiny_spec, recipe, TrainingBudget(steps=1), tiny_dataset, seed=0, device=CPU, guide=guide
         ).generator.state_dict()
         for recipe in (RECIPE, replace(RECIPE, energy=None))
     ]
@@ -288,6 +333,7 @@ def test_the_distance_changes_what_is_learnt(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        ({"progressive": Progressive(sizes=(8, 16))}, "full size"),
         ({"guide": None}, "a guide is needed"),
         ({"energy": None, "selected_share": 1.0}, "a guide is needed"),
         ({"selected_share": 0.0}, "selected_share"),

@@ -47,6 +47,13 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 PLANNED = {"planned_rows": 9.0, "planned_logrows": 8.0, "planned_peak_bytes": 1.0, "planned_prove_seconds": 0.5}
 
+GUIDED = (
+    "++training.recipe.selected_share=0.9",
+    "++training.recipe.guide={_target_: gan.guide.GuideSpec, widths: [2, 2, 2], epochs: 1}",
+    "++training.recipe.energy={_target_: gan.guide.EnergySettings, real_images: 8}",
+)
+"""A guide is a part of what must be found again."""
+
 
 def measured(spec: GeneratorSpec, *_: Any, **__: Any) -> CircuitFigures:
     """Figures as if of a circuit; those of one family do not compile."""
@@ -100,7 +107,7 @@ class Store:
             "tracking.uri": self.uri, "tracking.artifacts": f"{self.folder}/artifacts",
             "proving.srs_folder": f"{self.folder}/srs", "cache_folder": f"{self.folder}/cache",
         }  # fmt: skip
-        given = [*SWEEP, "study.trials=1", "scores.cas_images=0", "proving.attempts=0", *overrides]
+        given = [*SWEEP, *GUIDED, "study.trials=1", "scores.cas_images=0", "proving.attempts=0", *overrides]
         with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             run(composed([*given, *(f"{key}={value}" for key, value in places.items())], self.folder / "s" / name))
 
@@ -385,6 +392,7 @@ def test_a_trial_stopped_at_a_rung_is_trained_to_that_rung(
     assert by_name(report)["outcome"]["verdict"] == "within"
     assert {item["group"] for item in report["comparisons"]} == {"circuit", "training", "scores", "trial"}
     assert "that its peers stopped it is taken from the record" in printed
+    assert "guide: the recorded weights" in printed
 
 
 class Prover:
