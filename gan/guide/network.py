@@ -11,8 +11,8 @@ from gan.guide.spec import GuideSpec
 class GuideNetwork(nn.Module):
     """A small residual network on pixel-unshuffled images.
 
-    It shares no architecture with the networks that score (He et al. 2016 for the residual blocks; Shi et al. 2016 for
-    the shuffle, which quarters the work of the first stage).
+    It is built and trained apart from the networks that score (He et al. 2016 for the residual blocks; Shi et al. 2016
+    for the shuffle, which quarters the work of the first stage).
     """
 
     def __init__(self, spec: GuideSpec, *, num_classes: int, image_channels: int = 3) -> None:
