@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +29,8 @@ from evaluation.metrics.accuracy import accuracy
 from evaluation.metrics.diversity import intra_class_diversity
 from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
 from evaluation.sampling import dequantize
-from gan.data import to_signed_unit
 from gan.guide import EnergySettings, GuideSpec, selected
-from gan.guide.train import label_margins
+from gan.guide.train import guide_logits, label_margins
 from gan.training import TrainingBudget, TrainingRecipe, train_generator
 from search.configured import Configured, configured
 from search.guide import recipe_guide
@@ -136,7 +134,7 @@ def measured(
         "images": given.images,
         "images_trained": result.images,
         "train_seconds": round(result.seconds, 1),
-        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "threads": torch.get_num_threads(),
         "accuracy": scores.accuracy,
         "judge_accuracy": scores.judge_accuracy,
         "inception_score": scores.inception_score,
@@ -154,9 +152,8 @@ def real_lines(found: Configured, judges: Judges) -> list[str]:
     guide = recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=print)
     assert guide is not None, "the recipe must have a guide: --overrides experiment=record ..."
     images = dataset.test.images.to(settings.device)
-    with torch.no_grad():
-        logits = torch.cat([guide.network(to_signed_unit(part)).cpu() for part in torch.split(images, 500)])
-    margins, networks = label_margins(logits, dataset.test.labels), (judges.classifier.module, judges.judge.module)
+    margins = label_margins(guide_logits(guide.network, images).cpu(), dataset.test.labels)
+    networks = (judges.classifier.module, judges.judge.module)
     whole = [gaussian_statistics(predict(network, dataset.test.images).features) for network in networks]
     rows = []
     for share in SHARES:

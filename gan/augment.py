@@ -50,12 +50,26 @@ def _color(images: Tensor, rng: torch.Generator) -> Tensor:
 
 def _translation(images: Tensor, rng: torch.Generator, ratio: float = 0.125) -> Tensor:
     """Shift each image by up to ``ratio`` of its side; what moves in from outside is the mid grey 0."""
-    count, _, height, width = images.shape
+    height, width = images.shape[2:]
     reach = max(1, int(max(height, width) * ratio + 0.5))
-    rows = torch.arange(height, device=images.device) + reach + _integers(images, -reach, reach, rng)
-    columns = torch.arange(width, device=images.device) + reach + _integers(images, -reach, reach, rng)
-    padded = torch.nn.functional.pad(images, (reach, reach, reach, reach)).permute(0, 2, 3, 1)
-    picked = padded[torch.arange(count, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    tops, lefts = (reach + _integers(images, -reach, reach, rng) for _ in range(2))
+    return windows(torch.nn.functional.pad(images, (reach, reach, reach, reach)), tops, lefts, size=(height, width))
+
+
+def windows(images: Tensor, tops: Tensor, lefts: Tensor, *, size: Sequence[int]) -> Tensor:
+    """Cut one window of ``size`` (height, width) out of each image.
+
+    Args:
+        images: [N, C, H, W].
+        tops: first row of each window, int64 [N, 1], on the images' device.
+        lefts: first column, likewise.
+        size: of the windows.
+    """
+    device = images.device
+    rows, columns = tops + torch.arange(size[0], device=device), lefts + torch.arange(size[1], device=device)
+    picked = images.permute(0, 2, 3, 1)[
+        torch.arange(len(images), device=device)[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]
     return picked.permute(0, 3, 1, 2)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 def json_digest(value: Any) -> str:
     """Return the sha256 hex digest of the canonical JSON form of ``value`` (sorted keys, no spaces)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 hex digest of the names and bytes of ``tensors``, in the order of their names."""
+    sha = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        sha.update(name.encode())
+        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
 
 
 def settled_form(record: DataclassInstance, later: Sequence[str]) -> dict[str, Any]:

@@ -121,10 +121,11 @@ class Evaluator:
             return TrialRecord(candidate, TrialOutcome.INFEASIBLE, reason, metrics, constraints, folder)
         if not (network := folder / CIRCUIT_FOLDER / NETWORK_NAME).exists():  # its figures were known
             export_generator(build_generator(candidate.spec), candidate.spec, network)
-        result = self._train(candidate, folder, hooks, until_images)
+        guide = recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache)
+        result = self._train(candidate, folder, hooks, until_images, guide)
         metrics |= training_metrics(result)
         facts = hardware_facts(self.device)
-        if (guide := self._guide(candidate)) is not None:
+        if guide is not None:
             facts[GUIDE_WEIGHTS] = guide.digest
         if (folder / DAMAGED_NAME).exists():
             facts["checkpoint"] = "one could not be read; trained from the one before, or anew"
@@ -147,7 +148,12 @@ class Evaluator:
         )
 
     def _train(
-        self, candidate: Candidate, folder: Path, hooks: TrainingHooks, until_images: int | None
+        self,
+        candidate: Candidate,
+        folder: Path,
+        hooks: TrainingHooks,
+        until_images: int | None,
+        guide: Guide | None,
     ) -> TrainingResult:
         """Train from the checkpoint; one that cannot be read is put aside for the one before it, or a new start."""
         train = functools.partial(
@@ -162,7 +168,7 @@ class Evaluator:
             intervals=self.settings.intervals,
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
-            guide=self._guide(candidate),
+            guide=guide,
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )
@@ -175,9 +181,6 @@ class Evaluator:
                 if instead is not None and instead.exists():
                     instead.replace(path)
         return train()
-
-    def _guide(self, candidate: Candidate) -> Guide | None:
-        return recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache)
 
     def _score(self, spec: GeneratorSpec, generator: nn.Module, folder: Path) -> Scores:
         sampler = sampler_for(spec, generator, seed=self.settings.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from evaluation import RealReference, TrainedClassifier, compute_reference, load
 from evaluation.classifier import TrainingProgress
 from evaluation.inception import INCEPTION_SPLITS
 from gan.data import ImageDataset
-from gan.digest import json_digest
+from gan.digest import json_digest, tensors_digest
 from gan.guide import Guide
 from search.drivers import Driver, driver_signs
 from search.endings import REPEATS, stored_record
@@ -219,11 +218,7 @@ def _show_progress(role: str) -> Callable[[TrainingProgress], None]:
 
 def weights_digest(network: TrainedClassifier) -> str:
     """Return the sha256 of a network's weights: equal inputs give other weights on another machine."""
-    sha = hashlib.sha256()
-    for name, value in sorted(network.module.state_dict().items()):
-        sha.update(name.encode())
-        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()
+    return tensors_digest(network.module.state_dict())
 
 
 def signature(settings: SessionSettings, dataset: ImageDataset, judges: Judges, guide: Guide | None) -> str:

@@ -1,6 +1,6 @@
 """A network that guides training: it picks the images to learn from, and sees how generated ones differ from them.
 
-It is trained on the training images alone and never scores: the scoring networks are others, of other architectures.
+It is trained on the training images alone and never scores: the scoring networks are others, built and trained apart.
 """
 
 from gan.guide.energy import EnergyDistance, EnergySettings

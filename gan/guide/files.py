@@ -6,10 +6,12 @@ import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from atomic_files import write_bytes
+from gan.archive import read_archive
 from gan.data import ImageDataset
 from gan.digest import json_digest
 from gan.errors import DataError
@@ -80,15 +82,14 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
         spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
     )
     key = guide_key(spec, dataset)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found, margins = content["key"], content["margins"]
-        accuracy, seconds = float(content["accuracy"]), float(content["train_seconds"])
+
+    def parse(content: Any) -> tuple[str, torch.Tensor, float, float]:
         network.load_state_dict(content["network"])
-    except (MemoryError, torch.OutOfMemoryError):
-        raise  # says nothing about the file
-    except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
-        raise DataError(f"{path} must hold a trained guide; it cannot be read: {error}") from error
+        return content["key"], content["margins"], float(content["accuracy"]), float(content["train_seconds"])
+
+    found, margins, accuracy, seconds = read_archive(
+        path, parse, wanted="hold a trained guide", refused=DataError, device=torch.device("cpu")
+    )
     if found != key:
         raise DataError(f"{path} must hold the guide {key}; got {found}")
     if margins.shape != (len(dataset.train),) or margins.dtype != torch.float32:
@@ -96,5 +97,5 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
             f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
             f"{list(margins.shape)}"
         )
-    network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]  # as above
     return Guide(network, margins, accuracy, seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan.augment import windows
 from gan.data import ImageDataset, Split, to_signed_unit
+from gan.digest import tensors_digest
 from gan.errors import SpecError, TrainingError
 from gan.guide.network import GuideNetwork, build_guide_network
 from gan.guide.spec import STRIDE, GuideSpec
@@ -42,11 +43,7 @@ class Guide:
     @cached_property
     def digest(self) -> str:
         """sha256 of weights and margins: the same spec trains others on another machine."""
-        sha = hashlib.sha256()
-        for name, value in sorted({**self.network.state_dict(), "margins": self.margins}.items()):
-            sha.update(name.encode())
-            sha.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return sha.hexdigest()
+        return tensors_digest({**self.network.state_dict(), "margins": self.margins})
 
 
 def train_guide(
@@ -125,24 +122,23 @@ def label_margins(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _varied(images: Tensor, rng: torch.Generator, *, shift: int, flip: bool) -> Tensor:
     """Mirror each image or not, and shift it by up to ``shift`` pixels; what moves in is a reflection."""
-    count, _, height, width = images.shape
+    count = len(images)
     mirrored = (torch.rand(count, generator=rng) < 0.5).to(images.device)
     if flip:
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     offsets = torch.randint(0, 2 * shift + 1, (2, count, 1), generator=rng).to(images.device)
     if not shift:
         return images
-    rows = offsets[0] + torch.arange(height, device=images.device)
-    columns = offsets[1] + torch.arange(width, device=images.device)
-    padded = F.pad(images, (shift,) * 4, mode="reflect").permute(0, 2, 3, 1)
-    picked = padded[torch.arange(count, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2)
+    return windows(F.pad(images, (shift,) * 4, mode="reflect"), offsets[0], offsets[1], size=images.shape[2:])
 
 
 @torch.no_grad()
+def guide_logits(network: GuideNetwork, images: Tensor) -> Tensor:
+    """Give the logits [N, K] of ``images`` uint8 [N, C, S, S] on the network's device."""
+    return torch.cat([network(to_signed_unit(part)) for part in torch.split(images, _ROWS)])
+
+
 def guide_accuracy(network: GuideNetwork, split: Split) -> float:
     """Give the share of a split's images whose label has the greatest logit, in [0, 1]."""
-    right = 0
-    for images, labels in zip(torch.split(split.images, _ROWS), torch.split(split.labels, _ROWS), strict=True):
-        right += int((network(to_signed_unit(images)).argmax(dim=1) == labels).sum())
-    return right / len(split)
+    right = guide_logits(network, split.images).argmax(dim=1) == split.labels
+    return int(right.sum()) / len(split)

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from atomic_files import replacing
+from gan.archive import read_archive
 from gan.errors import CheckpointError, DamagedCheckpointError, UnwrittenCheckpointError
-
-_ARCHIVE = b"PK\x03\x04"
 
 
 def earlier_checkpoint(path: Path) -> Path:
@@ -59,18 +58,14 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
         DamagedCheckpointError: the file is unreadable.
         CheckpointError: it was made by another spec, recipe, dataset or seed than ``identity``.
     """
-    try:
-        with path.open("rb") as stream:
-            if stream.read(len(_ARCHIVE)) != _ARCHIVE:  # torch would try an older, looser format
-                raise ValueError("it is no archive as torch writes them")
-        content = torch.load(path, map_location=device, weights_only=True)
-        found, state = content["identity"], content["state"]
-        differing = sorted(key for key in identity if found.get(key) != identity[key])
-        state = dict(state)
-    except (MemoryError, torch.OutOfMemoryError):
-        raise  # says nothing about the file
-    except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own
-        raise DamagedCheckpointError(f"{path} must be a training checkpoint; it cannot be read: {error}") from error
+    found, state = read_archive(
+        path,
+        lambda content: (dict(content["identity"]), dict(content["state"])),
+        wanted="be a training checkpoint",
+        refused=DamagedCheckpointError,
+        device=device,
+    )
+    differing = sorted(key for key in identity if found.get(key) != identity[key])
     if found != identity:
         raise CheckpointError(f"{path} was made by another run: {', '.join(differing)} differ; use an empty folder")
     return state
