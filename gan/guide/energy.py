@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan.data import Split, to_signed_unit
 from gan.errors import SpecError
+from gan.guide.moments import MomentMatching
 from gan.guide.network import GuideNetwork
 
 _ROWS = 500
@@ -29,18 +30,20 @@ class EnergySettings:
         whitening: power by which principal components lose their standard deviation: 0 keeps it, 1 makes all equal.
         real_images: drawn of each class in every step.
         generated_images: the last ones of each class, kept to compare with.
+        moments: how much :class:`gan.guide.moments.MomentMatching` counts beside the distance; 0 leaves it out.
     """
 
     weight: float = 8.0
     whitening: float = 0.5
     real_images: int = 1000
     generated_images: int = 300
+    moments: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1):
+        if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):
             raise SpecError(
-                "an energy distance needs a positive weight and a whitening in [0, 1]; got "
-                f"{self.weight} and {self.whitening}"
+                "an energy distance needs a positive weight, a whitening in [0, 1] and moments of at least 0; got "
+                f"{self.weight}, {self.whitening} and {self.moments}"
             )
         if self.real_images < 1 or self.generated_images < _FEW:
             raise SpecError(
@@ -74,6 +77,7 @@ class EnergyDistance(nn.Module):
         del parts
         self._mean, self._map = _whitening(found, widths, settings.whitening)
         self._real = [(found[split.labels == label] - self._mean) @ self._map for label in range(num_classes)]
+        self._moments = MomentMatching(self._real) if settings.moments else None
         self.register_buffer("recent", found.new_zeros(num_classes, settings.generated_images, found.shape[1]))
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=found.device))
 
@@ -97,7 +101,10 @@ class EnergyDistance(nn.Module):
                 rows = features[labels == label]
                 total = total + self._compared(rows, label, rng)
                 self._remember(label, rows.detach())
-        return total / len(labels)
+            total = total / len(labels)
+            if self._moments is not None:
+                total = total + self._settings.moments * self._moments(features, labels)
+        return total
 
     def _compared(self, rows: Tensor, label: int, rng: torch.Generator) -> Tensor:
         """Sum over ``rows`` of the mean distance to real images, less that to the last generated ones."""

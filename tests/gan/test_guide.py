@@ -147,7 +147,7 @@ def test_whitening_evens_parts_and_directions_out() -> None:
     assert torch.allclose(covariance, torch.eye(5) / 5, atol=2e-3)
 
 
-def testdistances_are_euclidean_and_differentiable_where_points_meet() -> None:
+def test_distances_are_euclidean_and_differentiable_where_points_meet() -> None:
     rng = torch.Generator().manual_seed(0)
     rows, others = torch.randn(3, 4, generator=rng), torch.randn(5, 4, generator=rng)
     assert torch.allclose(distances(rows, others), torch.cdist(rows, others), atol=1e-5)
@@ -284,8 +284,10 @@ def test_a_class_without_images_cannot_be_compared(guide: Guide, tiny_dataset: I
         EnergyDistance(guide.network, tiny_dataset.train, num_classes=3, settings=ENERGY)
 
 
-@pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"whitening": 2.0}, {"real_images": 0}, {"generated_images": 5}])
-def test_impossibledistances_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"weight": 0.0}, {"whitening": 2.0}, {"real_images": 0}, {"generated_images": 5}, {"moments": -1.0}]
+)
+def test_impossible_distances_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SpecError):
         replace(ENERGY, **wrong)  # type: ignore[arg-type]
 
@@ -293,12 +295,15 @@ def test_impossibledistances_are_refused(wrong: dict[str, float]) -> None:
 RECIPE = TrainingRecipe(discriminator_widths=(8, 8), batch_size=8, guide=SPEC, selected_share=0.5, energy=ENERGY)
 
 
+@pytest.mark.parametrize("moments", [0.0, 0.2])
 def test_a_guided_training_continues_as_if_it_had_never_stopped(
-    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+    moments: float, guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
 ) -> None:
+    recipe = replace(RECIPE, energy=replace(ENERGY, moments=moments))
+
     def train(steps: int, folder: Path | None) -> dict[str, torch.Tensor]:
         result = train_generator(
-            tiny_spec, RECIPE, TrainingBudget(steps=steps), tiny_dataset, seed=0, device=CPU, folder=folder, guide=guide
+            tiny_spec, recipe, TrainingBudget(steps=steps), tiny_dataset, seed=0, device=CPU, folder=folder, guide=guide
         )
         return result.generator.state_dict()
 
@@ -308,7 +313,7 @@ def test_a_guided_training_continues_as_if_it_had_never_stopped(
     with pytest.raises(CheckpointError, match="guide"):
         train_generator(
             tiny_spec,
-            RECIPE,
+            recipe,
             TrainingBudget(steps=12),
             tiny_dataset,
             seed=0,
@@ -325,9 +330,10 @@ def test_the_distance_changes_what_is_learnt(
         train_generator(
             tiny_spec, recipe, TrainingBudget(steps=1), tiny_dataset, seed=0, device=CPU, guide=guide
         ).generator.state_dict()
-        for recipe in (RECIPE, replace(RECIPE, energy=None))
+        for recipe in (RECIPE, replace(RECIPE, energy=None), replace(RECIPE, energy=replace(ENERGY, moments=0.2)))
     ]
-    assert any(not torch.equal(value, found[1][name]) for name, value in found[0].items())
+    for one, other in itertools.combinations(found, 2):
+        assert any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Bring means and covariances of generated images' features to the real ones'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+RATE = 0.02
+"""Share of a batch in the running moments of generated images."""
+STEPS = 32
+"""Batches between two decompositions, which cost more than all else here."""
+_LEAST_SHARE = 0.04
+"""Of the real covariance, added to the generated one: no direction is spread by more than five times at once."""
+_NOTHING = 1e-6
+"""Of the greatest eigenvalue: where real features do not vary at all, nothing is to be divided by."""
+
+
+class MomentMatching(nn.Module):
+    """The way from the normal distributions of generated features to those of real ones, as a loss.
+
+    Every class has a mean of its own, and all share the covariance within classes. The Frechet distance of two normal
+    distributions (Dowson and Landau 1982) is ``|m_g - m_r|^2 + tr(C_g + C_r - 2 (C_r^(1/2) C_g C_r^(1/2))^(1/2))``;
+    an image moves it by ``2 (m_g - m_r) + 2 (1 - T)(x - m_g)``, where ``T`` is the linear map that transports the one
+    distribution to the other. ``m_g`` and ``C_g`` are running moments, since a batch has too few images; so that they
+    keep up, no image is pushed harder than by a gradient of length 1. They are saved with a training.
+    """
+
+    means: Tensor
+    covariance: Tensor
+    transport: Tensor
+    steps: Tensor
+
+    def __init__(self, real: Sequence[Tensor]) -> None:
+        """Start from the moments of ``real``, the features [N, d] of each class."""
+        super().__init__()
+        self._means = torch.stack([rows.mean(dim=0) for rows in real])
+        centred = [(rows - mean).double() for rows, mean in zip(real, self._means, strict=True)]
+        covariance = sum((rows.T @ rows for rows in centred), start=centred[0].new_zeros(()))
+        covariance = covariance / sum(len(rows) for rows in real)
+        values, vectors = torch.linalg.eigh(covariance)
+        self._root = ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).float()
+        self._least = _LEAST_SHARE * covariance.float()
+        self.register_buffer("means", self._means.clone())
+        self.register_buffer("covariance", covariance.float())
+        self.register_buffer("transport", torch.eye(len(covariance), device=covariance.device))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Give a scalar whose gradient is the mean push of ``features`` [N, d] of classes ``labels`` [N]."""
+        push = self._push(features.detach(), labels)
+        return (push * features).sum(dim=1).mean()
+
+    def _push(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Count a batch in, and give the gradient [N, d] that each of its rows gets."""
+        for label in torch.unique(labels).tolist():
+            rows = features[labels == label]
+            share = len(rows) * len(self.means) / len(features)  # 1 where classes are drawn equally often
+            self.means[label].lerp_(rows.mean(dim=0), 1 - (1 - RATE) ** share)
+        centred = features - self.means[labels]
+        self.covariance.lerp_(centred.T @ centred / len(features), RATE)
+        if int(self.steps) % STEPS == 0:
+            self.transport.copy_(_transport(self.covariance + self._least, self._root))
+        self.steps += 1
+        push = 2 * (self.means - self._means)[labels] + 2 * (centred - centred @ self.transport)
+        return push / push.norm(dim=1, keepdim=True).clamp_min(1)
+
+
+def _transport(covariance: Tensor, root: Tensor) -> Tensor:
+    """Give the linear map [d, d] by which a centred normal distribution becomes another, whose covariance is root^2."""
+    values, vectors = torch.linalg.eigh(root @ covariance @ root)
+    inverse = (vectors * values.clamp_min(_NOTHING * float(values.max())).rsqrt()) @ vectors.T
+    found: Tensor = root @ inverse @ root
+    return found
