@@ -17,9 +17,11 @@ from search.configured import Configured, configured
 from search.errors import ConfigError
 from search.finalists import cas_conditions
 from search.options import Options, parse_options
+from search.pictures import GRID_COLUMNS
 from search.released.again import TOLERANCE, again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import MODELS, read_released, released_names
+from search.released.pictures import save_beside_real, save_front
 from search.released.prove import prove_released
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import read_proof_request
@@ -27,11 +29,14 @@ from search.released.write import file_facts, write_released
 from search.reproduce.request import tolerance_of
 from search.run import problem_in
 from search.session import train_judges
+from search.tiers.files import read_rows
+from search.tiers.row import TierRow
 from search.weights import load_generator
 from zk.machine import this_machine
 from zk.types import Budget
 
 LIMITS = Budget(8 * 10**9, 3600)
+TIERS = "docs/results/tiers.json"
 HELP = """\
 Models that come with the project: {models}.
 
@@ -50,12 +55,16 @@ Models that come with the project: {models}.
   python -m search.released prove model=NAME label=CLASS [seed=N] [chain=true]
       Prove an image as python -m zk.prove does, in a folder that is then left, and file the proof's figures.
 
-  python -m search.released table [out=FILE.json]
-      All models: scores beside the real data's, and what a proof takes.
+  python -m search.released picture model=NAME out=FILE.png dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
+      Eight images of each class by its circuit, the first ones of its check, beside real ones.
+
+  python -m search.released table [out=FILE.json] [front=FILE.png] [tiers=docs/results/tiers.json]
+      All models: scores beside the real data's, and what a proof takes; front= draws where they stand among the
+      published generators and those that python -m search.tiers filed.
 
 OVERRIDES are those of python -m search: budgets.proving.memory_bytes bounds the planned circuits, for example.
 """
-_OWN = ("model", "folder", "samples", "tolerance", "out")
+_OWN = ("model", "folder", "samples", "tolerance", "out", "front", "tiers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "write": _write,
         "score": _score,
         "prove": _prove,
+        "picture": _picture,
         "table": _table,
     }
     held = [False]
@@ -180,12 +190,25 @@ def _prove(options: Options, overrides: list[str]) -> bool:
     return proof.run.counts_as_proved
 
 
+def _picture(options: Options, overrides: list[str]) -> bool:
+    _take_only(options, ("model", "out"))
+    if (out := options.one("out")) is None:
+        raise ConfigError("out=FILE.png must be given")
+    model, test = read_released(str(options.one("model"))), _session(overrides).dataset.test
+    images, _ = circuit_images(model, samples=GRID_COLUMNS * model.spec.num_classes, seed=0, budget=LIMITS)
+    save_beside_real(images, test.images, test.labels, model.class_names, Path(out), seed=0)
+    return True
+
+
 def _table(options: Options, overrides: list[str]) -> bool:
-    _take_only(options, ("out",), overrides)
+    _take_only(options, ("out", "front", "tiers"), overrides)
     rows = [record_row(read_released(name)) for name in released_names()]
     print("\n".join(record_table(rows)))
     if (out := options.one("out")) is not None:
         write_text(Path(out), json.dumps({"models": rows}, indent=2) + "\n")
+    if (picture := options.one("front")) is not None:
+        filed = read_rows(Path(options.one("tiers") or TIERS), {"id", "regime"}, "python -m search.tiers report")
+        save_front(rows, [TierRow.from_json(row) for row in filed], Path(picture))
     return True
 
 

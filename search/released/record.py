@@ -14,7 +14,9 @@ from zk.machine import Machine
 
 SCORES = {
     "accuracy": "accuracy",
+    "real_accuracy": "classifier_accuracy",
     "judge_accuracy": "judge_accuracy",
+    "real_judge_accuracy": "judge_real_accuracy",
     "inception_score": "inception_score",
     "real_inception_score": "real_inception_score",
     "diversity": "diversity",

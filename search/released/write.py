@@ -19,6 +19,7 @@ from search.circuit import NETWORK_NAME, export_generator
 from search.circuit_forms import make_plan
 from search.errors import ReleaseError
 from search.planned import CircuitPlanning, planning_samples
+from search.released.card import CARD_NAME, card_text
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, LARGEST_WEIGHTS, ReleasedModel, is_name, read_released
 from search.released.prove import write_class_chain
 from search.weights import save_generator, weights_sha256
@@ -59,7 +60,8 @@ def write_released(
         raise ReleaseError(f"weights must take at most {LARGEST_WEIGHTS:,} bytes; those of {name} take {size:,}")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as work_name:
-        work, folder = Path(work_name), Path(work_name) / "model"
+        work, made = Path(work_name), Path(work_name) / "made"
+        folder = made / name
         exported = export_generator(generator, spec, work / NETWORK_NAME).path
         networks = {IMAGE: exported, CHAIN: write_class_chain(exported, classifier, work)}
         samples = planning_samples(spec, planning)
@@ -77,6 +79,7 @@ def write_released(
             "proof": {},
         }
         write_text(folder / FACTS_NAME, json.dumps(facts, indent=2) + "\n")
+        write_text(folder / CARD_NAME, card_text(read_released(name, made)))
         os.rename(folder, root / name)
     return read_released(name, root)
 
@@ -84,12 +87,13 @@ def write_released(
 def file_facts(
     model: ReleasedModel, *, scores: Mapping[str, Any] | None = None, proof: Mapping[str, Any] | None = None
 ) -> None:
-    """Replace the scores, or the figures of a proof, in a model's facts."""
+    """Replace the scores, or the figures of a proof, in a model's facts and on its card."""
     path = model.folder / FACTS_NAME
     found = {"scores": scores, "proof": proof}
     given = {name: dict(values) for name, values in found.items() if values is not None}
     facts = {**json.loads(path.read_text(encoding="utf-8")), **given}
     write_text(path, json.dumps(facts, indent=2) + "\n")
+    write_text(model.folder / CARD_NAME, card_text(read_released(model.name, model.folder.parent)))
 
 
 def _layout(

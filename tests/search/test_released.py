@@ -28,8 +28,10 @@ from search.errors import ConfigError, ReleaseError
 from search.planned import CircuitPlanning
 from search.released.__main__ import main as released_main
 from search.released.again import again_lines, score_again
+from search.released.card import CARD_NAME, card_text
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
+from search.released.pictures import save_beside_real, save_front
 from search.released.prove import ReleasedProof, prove_released, released_network
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import ProofRequest, read_proof_request
@@ -114,6 +116,10 @@ def test_what_is_written_is_read_back(released: Released) -> None:
     assert released_names(released.models) == ["tiny"]
     assert (found.spec, found.class_names, found.scores) == (SPEC, ("frog", "ship"), {"accuracy": 0.5})
     assert set(found.layouts) == {IMAGE, CHAIN}
+    card = (found.folder / CARD_NAME).read_text()
+    assert card == card_text(found)
+    assert "| images of the class asked for | 50.0 % | - |" in card
+    assert "Not measured." in card
     inputs = circuit_inputs(SPEC, seed=3)
     assert torch.equal(found.generator()(*inputs), build_generator(SPEC).eval()(*inputs))
     assert [found.label_of(text) for text in ("frog", "ship", "0", "1")] == [0, 1, 0, 1]
@@ -223,8 +229,14 @@ def test_an_image_is_proved_and_checked(released: Released, tmp_path: Path, veri
     assert figures["prove_seconds"] > 0
     assert figures["peak_rss_bytes"] >= figures["prove_peak_rss_bytes"] > 10**7
     assert figures["bundle_bytes"] > figures["proof_bytes"] > 1000
+    assert "| wiring | linked |" in card_text(replace(released.model, proof=figures))
     row = record_row(replace(released.model, proof=figures))
     assert (row["name"], row["accuracy"], row["judge_accuracy"], row["rows"]) == ("tiny", 0.5, None, figures["rows"])
+    save_front(
+        [row, {**row, "diversity": 0.3, "real_diversity": 0.4, "real_accuracy": 0.9}], [], tmp_path / "front.png"
+    )
+    with Image.open(tmp_path / "front.png") as drawn:
+        assert drawn.size[0] > 1000
     text = "\n".join(record_table([row, record_row(released.model)]))
     assert text.count("| tiny |") == 4
     assert "| linked |" in text
@@ -375,6 +387,8 @@ def test_scores_are_of_the_circuits_images_and_are_found_again(released: Release
     file_facts(model, scores=scores)
     again = score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
     assert again_lines(again)[-1] == "OUTSIDE the tolerance: accuracy"
+    card = (model.folder / CARD_NAME).read_text()
+    assert "24 images in circuit arithmetic" in card
     file_facts(model, scores={**scores, "check": {"samples": 24}})
     with pytest.raises(ReleaseError, match="it has samples"):
         score_again(read_released("tiny", tmp_path / "models"), budget=LIMITS, classifiers=released.classifiers)
@@ -387,7 +401,7 @@ def test_the_command_line_of_models(
     assert released_main(["--help"]) == 0
     assert "check model=NAME" in capsys.readouterr().out
     for arguments, message in (
-        (["sell", "model=tiny"], "the first word must be check, write, score, prove, table"),
+        (["sell", "model=tiny"], "the first word must be check, write, score, prove, picture, table"),
         (["check"], "model=NAME must be given"),
         (["check", "model=tiny", "dataset=digits"], "this takes model=, tolerance= only"),
         (["check", "model=tiny", "samples=5"], "this takes model=, tolerance= only"),
@@ -395,7 +409,10 @@ def test_the_command_line_of_models(
         (["check", "model=no-such-model"], "come with the project"),
         (["write", "model=tiny"], "folder=TRIAL must be"),
         (["prove", "model=tiny"], "label must be given"),
-        (["table", "out=x", "dataset=digits"], "this takes out= only"),
+        (["table", "out=x", "dataset=digits"], "this takes out=, front=, tiers= only"),
+        (["table", "front=x", "tiers=pyproject.toml"], "cannot be read"),
+        (["picture", "model=tiny"], "out=FILE.png must be given"),
+        (["picture", "model=no-such-model", "out=x"], "come with the project"),
     ):
         assert released_main(arguments) == 2
         assert message in capsys.readouterr().err
@@ -438,3 +455,17 @@ def test_errors_end_the_command(
     monkeypatch.setattr(prove_model, "MODELS", released.models)
     assert prove_main(["model=tiny", "label=toad"]) == 1
     assert "label must be one of frog, ship" in capsys.readouterr().err
+
+
+def test_pictures_show_each_class_in_a_row_of_its_own(tmp_path: Path) -> None:
+    images = torch.tensor([0, 255], dtype=torch.uint8)[torch.arange(16) % 2].reshape(16, 1, 1, 1).expand(16, 3, 8, 8)
+    labels = torch.arange(40) % 2
+    real = (255 * labels).to(torch.uint8).reshape(40, 1, 1, 1).expand(40, 3, 8, 8)
+    save_beside_real(images, real, labels, ("dark", "bright"), tmp_path / "new" / "grid.png", seed=0)
+    with Image.open(tmp_path / "new" / "grid.png") as picture:
+        shown = np.asarray(picture.convert("L")).astype(int)
+    above, below = np.array_split(shown, 2)
+    for half in np.array_split(above, 2, axis=1):
+        assert (half < 20).mean() > 0.05  # dark pictures, real and generated
+    for half in np.array_split(below, 2, axis=1):
+        assert (half < 20).mean() < 0.02
