@@ -41,12 +41,13 @@ from zk.benchmark.report.text import number, percent, table
 
 FIXED: dict[str, Any] = {
     "discriminator_widths": (48, 96, 192),
-    "auxiliary_weight": 0.5,
-    "ema_decay": 0.999,
-    "decay_from": 1.0,
+    "auxiliary_weight": 0.2,
+    "ema_decay": 0.995,
+    "decay_from": 0.5,
 }
 """What all variants share, whatever the configuration says of the record's own training."""
 GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)
+MOMENTS = replace(ENERGY, moments=0.2)
 NONE: dict[str, Any] = {"guide": None, "selected_share": 1.0, "energy": None}
 BOTH: dict[str, Any] = {"guide": GUIDE, "selected_share": 0.7, "energy": ENERGY}
 SHARES = (1.0, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
@@ -57,8 +58,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "both": BOTH,
     "both, 85 % selected": {**BOTH, "selected_share": 0.85},
     "both, weight 60": {**BOTH, "energy": replace(ENERGY, weight=60.0)},
-    "both, class head 0.1": {**BOTH, "auxiliary_weight": 0.1},
-    "no guide, class head 1.0": {**NONE, "auxiliary_weight": 1.0},
+    "both, class head 0.5": {**BOTH, "auxiliary_weight": 0.5},
+    "both, moments 0.2": {**BOTH, "energy": MOMENTS},
+    "both, moments 1": {**BOTH, "energy": replace(ENERGY, moments=1.0)},
+    "both, moments 0.2, larger discriminator": {**BOTH, "energy": MOMENTS, "discriminator_widths": (64, 128, 256)},
+    "no guide, class head 1": {**NONE, "auxiliary_weight": 1.0},
 }
 
 
