@@ -54,7 +54,7 @@ def card_text(model: ReleasedModel) -> str:
         "## Digests",
         "\n".join(table(("what", "SHA-256"), [*digests, ("classifier behind it", model.classifier_digest)])),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _commands(model: ReleasedModel) -> str:
