@@ -64,7 +64,8 @@ class MomentMatching(nn.Module):
             self.transport.copy_(_transport(self.covariance + self._least, self._root))
         self.steps += 1
         push = 2 * (self.means - self._means)[labels] + 2 * (centred - centred @ self.transport)
-        return push / push.norm(dim=1, keepdim=True).clamp_min(1)
+        lengths: Tensor = torch.linalg.vector_norm(push, dim=1, keepdim=True)
+        return push / lengths.clamp_min(1)
 
 
 def _transport(covariance: Tensor, root: Tensor) -> Tensor:

@@ -44,10 +44,13 @@ def save_beside_real(
     for label in range(classes):
         rows = torch.nonzero(real_labels == label).flatten()
         drawn.append(real[rows[torch.randperm(len(rows), generator=rng)[:GRID_COLUMNS]]])
-    shown = images[: classes * GRID_COLUMNS].unflatten(0, (GRID_COLUMNS, classes)).transpose(0, 1).flatten(0, 1)
+    shown = images[: classes * GRID_COLUMNS].reshape(GRID_COLUMNS, classes, *images.shape[1:]).transpose(0, 1)
     figure = Figure(figsize=(8.6, 5.2), layout="constrained")
     for axes, title, pictures in zip(
-        figure.subplots(1, 2), ("real test images", "computed by the circuit"), (torch.cat(drawn), shown), strict=True
+        figure.subplots(1, 2),
+        ("real test images", "computed by the circuit"),
+        (torch.cat(drawn), shown.flatten(0, 1)),
+        strict=True,
     ):
         axes.imshow(image_grid(dequantize(pictures), GRID_COLUMNS))
         axes.set_title(title, fontsize=10)
