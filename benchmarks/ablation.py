@@ -2,7 +2,8 @@
 
     python benchmarks/ablation.py FOLDER NETWORK.onnx [--out docs/results/ablation-NAME.json] [--memory-gb 8]
 
-NETWORK.onnx is a float generator with inputs ``latent`` and ``one_hot``, such as ``generator.onnx`` of a trial. Every
+NETWORK.onnx is a float generator with inputs ``latent`` and ``one_hot``, such as ``generator.onnx`` of a trial, or the
+``network.onnx`` that ``python -m zk.prove model=record`` leaves beside its proof. Every
 row is the row above it with one idea more: EZKL as the published benchmark used it; sound and public (no Freivalds,
 ranges of public values left to the verifier, public weights); the model rewritten (convolutions by phases and the
 like); the layout planned; products checked instead of computed; divisions by claimed remainders. Proofs are really made

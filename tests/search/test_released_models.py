@@ -49,6 +49,8 @@ def test_the_pages_say_what_the_files_say() -> None:
     rows = [record_row(read_released(name)) for name in NAMES]
     assert json.loads((RESULTS / "record.json").read_text(encoding="utf-8")) == {"models": rows}
     assert "\n".join(record_table(rows)).strip() in (RESULTS / "record.md").read_text(encoding="utf-8")
+    ladder = json.loads((RESULTS / "ablation-record.json").read_text(encoding="utf-8"))["ladder"]
+    assert ladder["divided by remainder"]["rows"] == next(row["rows"] for row in rows if row["name"] == "record")
     record = next(row for row in rows if row["name"] == "record")
     assert f"**{percent(record['accuracy'])}** (held-out judge {percent(record['judge_accuracy'])})" in (
         ROOT / "README.md"
