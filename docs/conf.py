@@ -28,6 +28,7 @@ apidoc_modules = [
     for package in ("gan", "zk", "evaluation", "search")
 ]
 apidoc_exclude_patterns = ["**/__main__.py"]
+autodoc_mock_imports = ["ray"]  # an extra that the documentation is built without
 autodoc_default_options = {"ignore-module-all": True}  # what a package gives again is described where it is written
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
