@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from gan.errors import SpecError
@@ -25,11 +27,23 @@ def resolve_device(name: str) -> torch.device:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Say whether ``device`` gains by bfloat16: a GPU that multiplies it natively, or a CPU with tiles for it.
+    """Say whether ``device`` gains by bfloat16: a GPU that multiplies it natively, or a CPU that does so fast enough.
 
-    A CPU without such instructions emulates them, ten times slower than float32 (measured on an AVX2 machine); with
-    AVX-512's alone the conversions cost more than they save (0.69 to 0.89 of float32's images a second, measured).
+    A CPU without such instructions emulates them, ten times slower than float32 (measured on an AVX2 machine). With
+    those of AVX-512 it depends on the maker (``benchmarks/bfloat16.py``): on an Intel machine the conversions cost more
+    than they save (0.69 to 0.89 of float32's images a second), an AMD one gains (1.22 to 1.44 times, but for small
+    networks on two threads: 0.90).
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_amx_tile_supported())
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported()) and "AuthenticAMD" in _processor()
+
+
+def _processor() -> str:
+    """What Linux says of the processors; elsewhere nothing."""
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from gan.augment import POLICIES
@@ -30,6 +31,7 @@ _LATER_FIELDS = (
     "guide",
     "selected_share",
     "energy",
+    "restarts",
 )
 
 
@@ -62,7 +64,9 @@ class TrainingRecipe:
         progressive: sizes that training goes through; None trains at the full one.
         mode_seeking_weight: of the generator's penalty on images that hardly depend on their latents
             (:func:`gan.losses.mode_seeking_loss`); every class is then drawn twice in a batch.
-        decay_from: share of the budget from which both learning rates fall, linearly, to zero at its end; 1 keeps them.
+        decay_from: share of a cycle from which both learning rates fall, linearly, to zero at its end; 1 keeps them.
+        restarts: shares of the budget at which a cycle ends and the next one begins with full rates (warm restarts,
+            Loshchilov and Hutter 2017), rising; without any the whole budget is one cycle.
         guide: a network that is trained on the training images first, for the two below; None needs none.
         selected_share: share of every class's images to learn from, those that the guide found easiest; 1 is all.
         energy: how the distance from the real images, as the guide's features see it, enters the generator's loss; None
@@ -95,11 +99,13 @@ class TrainingRecipe:
     guide: GuideSpec | None = None
     selected_share: float = 1.0
     energy: EnergySettings | None = None
+    restarts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
         object.__setattr__(self, "adam_betas", tuple(self.adam_betas))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        object.__setattr__(self, "restarts", tuple(self.restarts))
         if self.loss not in ADVERSARIAL_LOSSES:
             raise SpecError(f"loss must be one of {', '.join(ADVERSARIAL_LOSSES)}; got {self.loss!r}")
         if self.batch_size < 2:
@@ -120,7 +126,13 @@ class TrainingRecipe:
                 f"head; got {self.auxiliary_weight} with discriminator={self.discriminator}"
             )
         if not 0 <= self.decay_from <= 1:
-            raise SpecError(f"decay_from must be a share of the budget, in [0, 1]; got {self.decay_from}")
+            raise SpecError(f"decay_from must be a share of a cycle, in [0, 1]; got {self.decay_from}")
+        limits = (0.0, *self.restarts, 1.0)
+        if not all(before < after for before, after in pairwise(limits)) or (self.restarts and self.decay_from == 1):
+            raise SpecError(
+                "restarts must rise within (0, 1), and need rates that fall (decay_from below 1); got "
+                f"{list(self.restarts)} with decay_from={self.decay_from}"
+            )
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
         for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):
@@ -159,7 +171,10 @@ class TrainingRecipe:
 
     def decay_at(self, share: float) -> float:
         """Factor of the learning rates once ``share`` of the budget is spent."""
-        return 1.0 if share <= self.decay_from else (1.0 - share) / (1.0 - self.decay_from)
+        begun = [0.0, *(restart for restart in self.restarts if restart <= share)]
+        end = next((restart for restart in self.restarts if restart > share), 1.0)
+        spent = (share - begun[-1]) / (end - begun[-1])
+        return 1.0 if spent <= self.decay_from else (1.0 - spent) / (1.0 - self.decay_from)
 
     @property
     def form(self) -> dict[str, Any]:

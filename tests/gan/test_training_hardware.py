@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from gan.errors import SpecError
-from gan.training import resolve_device
+from gan.training import hardware, resolve_device
+from gan.training.hardware import multiplies_bf16
 
 
 def test_names_become_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +21,21 @@ def test_devices_that_are_not_there_are_refused(name: str, said: str, monkeypatc
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(SpecError, match=said):
         resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "instructions", "maker", "gains"),
+    [
+        (True, True, "GenuineIntel", True),
+        (False, True, "GenuineIntel", False),
+        (False, True, "AuthenticAMD", True),
+        (False, False, "AuthenticAMD", False),
+    ],
+)
+def test_a_cpu_gains_by_bfloat16_where_that_was_measured(
+    tiles: bool, instructions: bool, maker: str, gains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(hardware, "_processor", lambda: f"vendor_id\t: {maker}\n")
+    assert multiplies_bf16(torch.device("cpu")) is gains

@@ -235,6 +235,10 @@ def test_a_student_comes_near_its_teacher(tiny_spec: GeneratorSpec, tiny_dataset
         ({"method": "vae", "mode_seeking_weight": 0.1}, "mode_seeking_weight"),
         ({"mode_seeking_weight": -0.1}, "mode_seeking_weight must be finite"),
         ({"decay_from": 1.1}, "decay_from must be a share"),
+        ({"decay_from": 0.5, "restarts": (0.6, 0.3)}, "restarts must rise within"),
+        ({"decay_from": 0.5, "restarts": (1.0,)}, "restarts must rise within"),
+        ({"decay_from": 0.5, "restarts": (float("nan"),)}, "restarts must rise within"),
+        ({"restarts": (0.5,)}, "need rates that fall"),
         ({"method": "vae_gan", "progressive": Progressive(sizes=(8, 16))}, "progressive training needs method=gan"),
     ],
 )
@@ -327,20 +331,42 @@ def test_mode_seeking_spreads_the_images(tiny_spec: GeneratorSpec, tiny_dataset:
     assert spread(30.0) > 1.2 * spread(0.0)
 
 
-def test_learning_rates_fall_to_zero(
-    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
+def _rates(
+    monkeypatch: pytest.MonkeyPatch, spec: GeneratorSpec, dataset: ImageDataset, recipe: TrainingRecipe, steps: int
+) -> list[tuple[float, float]]:
+    """Learning rates of generator and discriminator in every step."""
+    seen: list[tuple[float, float]] = []
 
     def step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        optimizers = (state.generator_optimizer, state.discriminator_optimizer)
-        seen.append(tuple(optimizer.param_groups[0]["lr"] for optimizer in optimizers))
+        generator, discriminator = state.generator_optimizer, state.discriminator_optimizer
+        seen.append((generator.param_groups[0]["lr"], discriminator.param_groups[0]["lr"]))
         return train_step(state, recipe, bf16=bf16)
 
     monkeypatch.setattr("gan.training.loop.train_step", step)
-    train(tiny_spec, replace(RECIPE, decay_from=0.5, discriminator_learning_rate=1e-3), tiny_dataset, 8)
+    train(spec, recipe, dataset, steps)
+    return seen
+
+
+def test_learning_rates_fall_to_zero(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(RECIPE, decay_from=0.5, discriminator_learning_rate=1e-3)
+    seen = _rates(monkeypatch, tiny_spec, tiny_dataset, recipe, 8)
     assert [rate for rate, _ in seen] == pytest.approx([2e-4] * 5 + [1.5e-4, 1e-4, 0.5e-4])
     assert [rate for _, rate in seen] == pytest.approx([1e-3] * 5 + [7.5e-4, 5e-4, 2.5e-4])
+
+
+def test_a_restart_begins_again_with_full_rates(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(RECIPE, decay_from=0.5, restarts=(0.5,))
+    seen = _rates(monkeypatch, tiny_spec, tiny_dataset, recipe, 16)
+    assert [rate for rate, _ in seen] == pytest.approx(2 * ([2e-4] * 5 + [1.5e-4, 1e-4, 0.5e-4]))
+    # Up to the restart this is the training of half as many steps.
+    assert [recipe.decay_at(step / 16) for step in range(8)] == [
+        replace(recipe, restarts=()).decay_at(step / 8) for step in range(8)
+    ]
+    assert recipe.decay_at(1.0) == 0.0
 
 
 def test_paired_batches_have_every_class_twice(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
