@@ -76,12 +76,12 @@ tiers: $(READY)
 	$(BIN)/python -m search experiment=tiers $(ARGS)
 	$(BIN)/python -m search.tiers report
 
-# No proof is replaced by another one, so the last run's goes first.
+# In a folder of its own, emptied first, since no proof is replaced by another one.
 record: $(READY)
 	$(BIN)/python -m search.released check model=record
-	rm -rf mlruns/proofs/record-frog-7
-	$(BIN)/python -m zk.prove model=record label=frog seed=7
-	$(BIN)/python -m zk.verify mlruns/proofs/record-frog-7/bundle.zip model=record label=frog srs=test-only
+	rm -rf mlruns/proofs/make-record
+	$(BIN)/python -m zk.prove model=record label=frog seed=7 out=mlruns/proofs/make-record
+	$(BIN)/python -m zk.verify mlruns/proofs/make-record/bundle.zip model=record label=frog srs=test-only
 
 docs: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"

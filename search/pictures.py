@@ -12,15 +12,16 @@ from torch import Tensor
 from atomic_files import replacing
 
 GRID_COLUMNS = 8
-_GAP_PIXELS = 2
+GAP_PIXELS = 2
+"""White pixels between two images."""
 
 
 def image_grid(images: Tensor, columns: int) -> Image.Image:
     """Lay ``images`` [N, C, H, W] in [-1, 1] out row by row, ``columns`` to a row, on white."""
     count, _, height, width = images.shape
     rows = -(-count // columns)
-    step_y, step_x = height + _GAP_PIXELS, width + _GAP_PIXELS
-    canvas = torch.full((3, rows * step_y - _GAP_PIXELS, columns * step_x - _GAP_PIXELS), 255, dtype=torch.uint8)
+    step_y, step_x = height + GAP_PIXELS, width + GAP_PIXELS
+    canvas = torch.full((3, rows * step_y - GAP_PIXELS, columns * step_x - GAP_PIXELS), 255, dtype=torch.uint8)
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     for index, picture in enumerate(pixels):
         top, left = index // columns * step_y, index % columns * step_x

@@ -78,9 +78,7 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
     Raises:
         DataError: the file is damaged, or holds a guide of another shape.
     """
-    network = build_guide_network(
-        spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
-    )
+    network = build_guide_network(spec, dataset, device=device)
     key = guide_key(spec, dataset)
 
     def parse(content: Any) -> tuple[str, torch.Tensor, float, float]:
@@ -97,5 +95,4 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
             f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
             f"{list(margins.shape)}"
         )
-    network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]  # as above
-    return Guide(network, margins, accuracy, seconds)
+    return Guide(network.eval().requires_grad_(False), margins, accuracy, seconds)

@@ -36,9 +36,12 @@ class MomentMatching(nn.Module):
         """Start from the moments of ``real``, the features [N, d] of each class."""
         super().__init__()
         self._means = torch.stack([rows.mean(dim=0) for rows in real])
-        centred = [(rows - mean).double() for rows, mean in zip(real, self._means, strict=True)]
-        covariance = sum((rows.T @ rows for rows in centred), start=centred[0].new_zeros(()))
-        covariance = covariance / sum(len(rows) for rows in real)
+        width, images = self._means.shape[1], sum(len(rows) for rows in real)
+        covariance = self._means.new_zeros(width, width, dtype=torch.float64)
+        for rows, mean in zip(real, self._means, strict=True):  # in float64 one class at a time
+            centred = (rows - mean).double()
+            covariance += centred.T @ centred
+        covariance /= images
         values, vectors = torch.linalg.eigh(covariance)
         self._root = ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).float()
         self._least = _LEAST_SHARE * covariance.float()

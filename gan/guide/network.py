@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.data import ImageDataset
 from gan.guide.spec import GuideSpec
 
 
@@ -61,8 +62,14 @@ def _convolution(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
     )
 
 
-def build_guide_network(spec: GuideSpec, *, num_classes: int, image_channels: int = 3) -> GuideNetwork:
-    """Build the network with the weights that the spec's seed gives; the global random state is left as it was."""
+def build_guide_network(spec: GuideSpec, dataset: ImageDataset, *, device: torch.device) -> GuideNetwork:
+    """Build the network for images of ``dataset`` with the weights that the spec's seed gives, on ``device``.
+
+    The global random state is left as it was.
+    """
+    channels = int(dataset.train.images.shape[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        return GuideNetwork(spec, num_classes=num_classes, image_channels=image_channels)
+        network = GuideNetwork(spec, num_classes=dataset.num_classes, image_channels=channels)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
+    return network

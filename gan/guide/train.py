@@ -62,9 +62,7 @@ def train_guide(
     if dataset.image_size % STRIDE:
         raise SpecError(f"a guide needs images whose side is a multiple of {STRIDE}; got {dataset.image_size}")
     data, started = dataset.to(device), time.monotonic()
-    network = build_guide_network(
-        spec, num_classes=dataset.num_classes, image_channels=int(dataset.train.images.shape[1])
-    ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
+    network = build_guide_network(spec, dataset, device=device)
     steps = spec.epochs * -(-len(data.train) // spec.batch_size)
     optimizer = torch.optim.SGD(
         network.parameters(), lr=spec.learning_rate, momentum=0.9, nesterov=True, weight_decay=spec.weight_decay

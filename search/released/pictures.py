@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from atomic_files import replacing
 from evaluation.sampling import dequantize
-from search.pictures import GRID_COLUMNS, image_grid
+from search.figures import save_figure
+from search.pictures import GAP_PIXELS, GRID_COLUMNS, image_grid
 from search.tiers.published import BUDGET_OPERATIONS, CEILING, TIERS, published_experiments
 from search.tiers.row import TierRow
 
@@ -55,11 +55,11 @@ def save_beside_real(
         axes.imshow(image_grid(dequantize(pictures), GRID_COLUMNS))
         axes.set_title(title, fontsize=10)
         axes.set_xticks([])
-        size = images.shape[-1] + 2
-        axes.set_yticks([size * (row + 0.5) for row in range(classes)], class_names, fontsize=8)
+        step = images.shape[2] + GAP_PIXELS
+        axes.set_yticks([step * (row + 0.5) for row in range(classes)], class_names, fontsize=8)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_front(rows: Sequence[dict[str, Any]], trained: Sequence[TierRow], path: Path) -> None:
@@ -94,15 +94,9 @@ def save_front(rows: Sequence[dict[str, Any]], trained: Sequence[TierRow], path:
         axes.set_ylim(0, 100)
         axes.grid(alpha=0.3)
     by_diversity.legend(fontsize=8, loc="lower right")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _points(axes: Axes, name: str, found: Sequence[tuple[float | None, float | None]]) -> None:
     known = [(x, 100 * y) for x, y in found if x is not None and y is not None]
     axes.plot([x for x, _ in known], [y for _, y in known], linestyle="", label=name, **_STYLES[name])
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomic_files import replacing
+from search.figures import save_figure
 from search.layers.ladder import operations
 from search.tiers.published import CEILING, TIERS
 from search.tiers.row import TierRow
@@ -98,7 +98,6 @@ def write_pictures(rows: Sequence[TierRow], ladder: Sequence[LayerRow], stem: Pa
         if figure is None:
             path.unlink(missing_ok=True)  # one of an earlier run would show other rows
             continue
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+        save_figure(figure, path)
         written[name] = path
     return written

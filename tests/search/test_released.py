@@ -31,7 +31,7 @@ from search.released.again import again_lines, score_again
 from search.released.card import CARD_NAME, card_text
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, ReleasedModel, read_released, released_names
-from search.released.pictures import save_beside_real, save_front
+from search.released.pictures import save_front
 from search.released.prove import ReleasedProof, prove_released, released_network
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import ProofRequest, read_proof_request
@@ -455,17 +455,3 @@ def test_errors_end_the_command(
     monkeypatch.setattr(prove_model, "MODELS", released.models)
     assert prove_main(["model=tiny", "label=toad"]) == 1
     assert "label must be one of frog, ship" in capsys.readouterr().err
-
-
-def test_pictures_show_each_class_in_a_row_of_its_own(tmp_path: Path) -> None:
-    images = torch.tensor([0, 255], dtype=torch.uint8)[torch.arange(16) % 2].reshape(16, 1, 1, 1).expand(16, 3, 8, 8)
-    labels = torch.arange(40) % 2
-    real = (255 * labels).to(torch.uint8).reshape(40, 1, 1, 1).expand(40, 3, 8, 8)
-    save_beside_real(images, real, labels, ("dark", "bright"), tmp_path / "new" / "grid.png", seed=0)
-    with Image.open(tmp_path / "new" / "grid.png") as picture:
-        shown = np.asarray(picture.convert("L")).astype(int)
-    above, below = np.array_split(shown, 2)
-    for half in np.array_split(above, 2, axis=1):
-        assert (half < 20).mean() > 0.05  # dark pictures, real and generated
-    for half in np.array_split(below, 2, axis=1):
-        assert (half < 20).mean() < 0.02
