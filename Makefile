@@ -7,7 +7,7 @@ ARGS ?=
 # Files of tests at a time: as many as there are cores. WORKERS=0 runs all in one process.
 WORKERS ?= logical
 
-.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers record docs fuzz dist clean
+.PHONY: help setup search test test-slow lint ui classifier attacks commit-and-challenge bench-layers layer-benchmark tiers record docs fuzz faults mutation coverage dist clean
 
 help:
 	@echo "make search      study on the embedded digits, then a proof of one image (ARGS=\"...\": Hydra overrides)"
@@ -22,8 +22,11 @@ help:
 	@echo "make layer-benchmark  the whole column of ours, all 40 experiments (ARGS=\"dataset.root=FOLDER\"; hours)"
 	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
 	@echo "make record      the model that comes with the project: its scores again, one image proved and verified (minutes)"
-	@echo "make docs        the documentation as a web site, docs/_build/html/index.html; a warning is an error"
+	@echo "make docs        the documentation as a web site (a warning is an error), its links and blocks of code tried"
 	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; an hour)"
+	@echo "make faults      every write broken off at any byte: what is left half written"
+	@echo "make mutation    the numerical cores and the verifier with a line changed: does a test notice (an hour)"
+	@echo "make coverage    the statements that the fast tests run"
 	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
@@ -87,10 +90,26 @@ docs: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+	$(BIN)/python benchmarks/hardening.py docs
 
 fuzz: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,fuzz]"
-	$(BIN)/python tests/fuzz/drive.py $(ARGS)
+	$(BIN)/python tests/fuzz/drive.py --out mlruns/hardening/fuzz.json $(ARGS)
+
+faults: $(READY)
+	$(BIN)/python tests/faults/drive.py --out mlruns/hardening/fault_files.json
+
+# Goes on where it was broken off; what has changed since is tried again.
+mutation: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,mutation]"
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ARGS)
+	$(BIN)/python benchmarks/hardening.py mutation
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python benchmarks/hardening.py coverage
 
 dist: $(READY)
 	rm -rf build dist
@@ -98,5 +117,5 @@ dist: $(READY)
 	PYTHON=$(PYTHON) .ci/check_wheel dist/*.whl
 
 clean:
-	rm -rf $(VENV) .cache outputs build dist docs/_build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache outputs build dist mutants docs/_build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

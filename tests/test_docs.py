@@ -7,37 +7,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-MADE = ("_build", "reference")
-"""Folders below docs that are made when the documentation is built."""
-PAGES = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *(page for page in (ROOT / "docs").rglob("*.md") if page.relative_to(ROOT / "docs").parts[0] not in MADE),
-    ]
-)
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
-_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+from tests.pages import PAGES, ROOT, links, name_of, without_blocks
 
 
-def anchors(page: Path) -> set[str]:
-    """Names that headings get on a page: small letters, no punctuation, hyphens for spaces."""
-    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
-    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    broken = []
-    for link in _LINK.findall(_BLOCK.sub("", page.read_text(encoding="utf-8"))):
-        if re.match(r"[a-z]+:", link):
-            continue  # elsewhere: needs a network
-        place, _, anchor = link.partition("#")
-        target = (page.parent / place).resolve() if place else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
-            broken.append(link)
-    assert broken == []
+    assert [link for link, whole in links(page) if not whole] == []
 
 
 def test_pages_are_found() -> None:
@@ -45,8 +20,13 @@ def test_pages_are_found() -> None:
     assert len(PAGES) > 20
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A *title*\n[a](page.md#a-title) [b](#b) [c](none.md) [d](https://e.f)\n", encoding="utf-8")
+    assert list(links(page)) == [("page.md#a-title", True), ("#b", False), ("none.md", False)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_files_that_are_named_exist(page: Path) -> None:
-    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
-    named = re.findall(r"`((?:search|gan|zk|evaluation|benchmarks|tests)/[\w/]+\.py)`", text)
+    named = re.findall(r"`((?:search|gan|zk|evaluation|benchmarks|tests)/[\w/]+\.py)`", without_blocks(page))
     assert [name for name in named if not (ROOT / name).is_file()] == []

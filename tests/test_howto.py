@@ -11,25 +11,25 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+from tests.pages import BLOCK, HOWTO
+
 _FILE = re.compile(r"`([\w/]+\.(?:py|yaml))`")
 
 
 def parts() -> Iterator[tuple[str, str]]:
     """Each section's title and text."""
-    for section in (ROOT / "docs" / "howto.md").read_text(encoding="utf-8").split("\n## ")[1:]:
+    for section in HOWTO.read_text(encoding="utf-8").split("\n## ")[1:]:
         title, _, text = section.partition("\n")
         yield title, text
 
 
-SECTIONS = {title: text for title, text in parts() if _BLOCK.search(text)}
+SECTIONS = {title: text for title, text in parts() if BLOCK.search(text)}
 
 
 def write_files(text: str, folder: Path) -> None:
     """Write each block that the sentence before it names a file for, to every file of that sentence."""
     end = 0
-    for block in _BLOCK.finditer(text):
+    for block in BLOCK.finditer(text):
         kind, content = block.groups()
         if kind != "sh":
             names = _FILE.findall(text[end : block.start()].strip().rpartition(". ")[2])
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_blocks_of_a_section_run(title: str, folder: Path) -> None:
     write_files(SECTIONS[title], folder)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for kind, content in _BLOCK.findall(SECTIONS[title]):
+    for kind, content in BLOCK.findall(SECTIONS[title]):
         if kind != "sh":
             continue
         found = subprocess.run(

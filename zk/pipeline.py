@@ -81,7 +81,6 @@ class ProofRun:
         input_scale_bits: input scale after calibration.
         param_scale_bits: parameter scale after calibration.
         lookup_range: range of the activation tables after calibration.
-        output_scale_bits: scale of the public outputs.
         fidelity: None before a proof exists, or where the outputs are not public.
 
     """
@@ -103,7 +102,6 @@ class ProofRun:
     input_scale_bits: int | None = None
     param_scale_bits: int | None = None
     lookup_range: tuple[int, int] | None = None
-    output_scale_bits: tuple[int, ...] = ()
     fidelity: Fidelity | None = None
 
     @property
@@ -225,7 +223,6 @@ def _make_proof(
         "input_scale_bits": int(args["input_scale"]),
         "param_scale_bits": int(args["param_scale"]),
         "lookup_range": (int(args["lookup_range"][0]), int(args["lookup_range"][1])),
-        "output_scale_bits": tuple(settings["model_output_scales"]),
     }
     compiled = str(runner.compile(onnx))
     srs_file = srs_stage(runner, srs_source[0], found["logrows"], srs_source[1])

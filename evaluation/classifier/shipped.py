@@ -50,5 +50,5 @@ def read_shipped(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, 
         if (facts["digest"], facts["weights_sha256"]) != (digest, found):
             raise CacheFileError(f"{path.name} must be the file that its report names; got SHA-256 {found}")
         return {name: torch.as_tensor(value) for name, value in load(data).items()}, dict(facts)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise CacheFileError(f"{path.name} must hold weights beside a report; got {error!r}") from error

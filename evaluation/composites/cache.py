@@ -171,7 +171,16 @@ def _load(path: Path, spec: CompositeSpec, digest: str, device: torch.device | s
             epochs=int(report["epochs"]),
             magnitudes={str(name): float(value) for name, value in report["magnitudes"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # RecursionError of deep JSON is a RuntimeError
         raise CacheFileError(f"{path.name} must hold weights beside a report; got {error!r}") from error
 
 

@@ -83,7 +83,10 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
 
     def parse(content: Any) -> tuple[str, torch.Tensor, float, float]:
         network.load_state_dict(content["network"])
-        return content["key"], content["margins"], float(content["accuracy"]), float(content["train_seconds"])
+        margins = content["margins"]
+        if not isinstance(margins, torch.Tensor):
+            raise TypeError(f"margins must be a tensor; got {type(margins).__name__}")
+        return content["key"], margins, float(content["accuracy"]), float(content["train_seconds"])
 
     found, margins, accuracy, seconds = read_archive(
         path, parse, wanted="hold a trained guide", refused=DataError, device=torch.device("cpu")

@@ -31,7 +31,6 @@ from zk.errors import ZkError
 
 DRAFTS = {"stock": draft_stock, "ours": draft_ours}
 ROWS = "rows.json"
-OURS_SECONDS = "ours_total_seconds"
 
 
 @dataclass(frozen=True)

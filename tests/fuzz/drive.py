@@ -1,6 +1,6 @@
 """Feed every reader of files with inputs that Atheris makes from good ones, guided by the lines that they reach.
 
-    python tests/fuzz/drive.py [TARGET ...] [--inputs 100000] [--folder mlruns/fuzz] [--out docs/results/fuzz.json]
+    python tests/fuzz/drive.py [TARGET ...] [--inputs 100000] [--folder mlruns/fuzz] [--out FILE.json]
 
 Each target runs in a process of its own, bounded in memory (2 GiB) and in time for one input (20 s). It ends at its
 first finding, which stays in FOLDER/findings: an error that the reader must not raise, a file left behind, memory or
@@ -110,6 +110,7 @@ def main() -> int:
         rows.append(row)
         print(f"{name:<18} {row['inputs']:>8,} inputs {row['seconds']:>7,.0f} s  {row['crashes']} findings", flush=True)
     if given.out is not None:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(rows, indent=1) + "\n")
     return 1 if any(row["crashes"] for row in rows) else 0
 

@@ -45,6 +45,7 @@ from search.released.model import FACTS_NAME, read_released
 from search.reproduce.record import read_trial
 from search.tracked import RecordedRun
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, save_generator
+from tests.fuzz import trained_targets as trained
 from tests.tiny_spec import TINY_SPEC
 from tests.zk.tiny_networks import TINY
 from zk.audit_key import open_proving_key
@@ -443,6 +444,22 @@ def all_targets(scene: Scene) -> dict[str, Target]:
             frozenset(),
         ),
         Target("record", _records, _read_record, (SearchError, GanError), frozenset(("*",))),
+        Target("guide", lambda _: trained.guides(), trained.read_a_guide, (DataError,)),
+        Target("reference", lambda _: trained.references(), trained.read_a_reference, (EvaluationError,)),
+        Target(
+            "composite",
+            lambda _: trained.composite_reports(),
+            trained.read_a_composite,
+            (EvaluationError,),
+            frozenset(("input.*",)),
+        ),
+        Target(
+            "classifier-facts",
+            lambda _: trained.classifier_reports(),
+            trained.read_a_classifier,
+            (EvaluationError,),
+            frozenset((f"{DIGEST}.*",)),
+        ),
         Target("model-facts", _facts, _read_facts, (ReleaseError,), frozenset(("model",))),
     ]
     return {target.name: target for target in found}

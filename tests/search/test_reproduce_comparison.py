@@ -51,8 +51,7 @@ def test_a_figure_is_within_its_tolerance_or_not(recorded: float, reproduced: fl
     (found,) = compare_figures("scores", {"x": recorded}, {"x": reproduced}, tolerance=0.0625)
     assert found.verdict is verdict
     assert found.holds == (verdict is Verdict.WITHIN)
-    assert found.difference is not None
-    assert found.difference == reproduced - recorded or math.isnan(found.difference)
+    assert found.difference == pytest.approx(reproduced - recorded, abs=0, nan_ok=True)
 
 
 def test_what_one_side_lacks_is_told_apart() -> None:
