@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ FIXED: dict[str, Any] = {
     "auxiliary_weight": 0.2,
     "ema_decay": 0.995,
     "decay_from": 0.5,
+    "restarts": (),
 }
 """What all variants share, whatever the configuration says of the record's own training."""
 GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)
@@ -83,14 +84,20 @@ def main() -> None:
         print("\n".join(real_lines(found, judges)))
         return
     for name in given.only:
-        recipe = replace(found.settings.recipe, **{**FIXED, **VARIANTS[name]})
+        recipe = recipe_of(name, found)
         known = {(row["variant"], row["images"], tuple(row["widths"]), row["recipe"]) for row in read(given.out)}
         if (name, given.images, tuple(given.widths), recipe.digest) in known:
             continue
         row = measured(name, recipe, found, judges, given)
         add(given.out, row, given.folder / "rows.lock")
         print(f"{name}: {percent(row['accuracy'])}", flush=True)
-    print("\n".join(lines(read(given.out))))
+    current = {recipe_of(name, found).digest for name in VARIANTS}
+    print("\n".join(lines(read(given.out), current)))
+
+
+def recipe_of(name: str, found: Configured) -> TrainingRecipe:
+    """Return the recipe of a variant."""
+    return replace(found.settings.recipe, **{**FIXED, **VARIANTS[name]})
 
 
 def add(path: Path, row: dict[str, Any], lock: Path) -> None:
@@ -103,7 +110,8 @@ def add(path: Path, row: dict[str, Any], lock: Path) -> None:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return the rows that are known, in the order of the variants."""
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return sorted(rows, key=lambda row: list(VARIANTS).index(row["variant"]))
+    order = {name: place for place, name in enumerate(VARIANTS)}
+    return sorted(rows, key=lambda row: order.get(row["variant"], len(order)))
 
 
 def measured(
@@ -174,13 +182,13 @@ def real_lines(found: Configured, judges: Judges) -> list[str]:
     return table(("kept", "accuracy", "judge", "IS", "diversity", "Frechet distance", "by the judge"), rows)
 
 
-def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Lay the rows out as a table."""
+def lines(rows: Sequence[dict[str, Any]], current: Collection[str]) -> list[str]:
+    """Lay the rows out as a table; those of recipes that are not ``current`` say so."""
     return table(
         ("variant", "images", "seconds", "accuracy", "judge", "IS", "diversity", "Frechet distance"),
         (
             [
-                row["variant"],
+                row["variant"] if row["recipe"] in current else f"{row['variant']} (an older recipe)",
                 number(row["images_trained"]),
                 number(row["train_seconds"]),
                 percent(row["accuracy"]),

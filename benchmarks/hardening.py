@@ -15,8 +15,10 @@ import argparse
 import json
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -38,9 +40,10 @@ def count_docs() -> dict[str, Any]:
     """Run the documentation's tests; a block is executed if its test passed, and left out if that was skipped."""
     report = PARTS / "docs.xml"
     PARTS.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", *_DOCS_TESTS, "-m", "slow or not slow", f"--junitxml={report}"]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
-    passed, left_out, failed = set[str](), dict[str, str](), list[str]()
+    passed, left_out, shortened, failed = set[str](), dict[str, str](), dict[str, str](), list[str]()
     for case in ElementTree.parse(report).iter("testcase"):
         test, _, block = case.attrib["name"].partition("[")
         skipped = case.find("skipped")
@@ -49,6 +52,8 @@ def count_docs() -> dict[str, Any]:
         elif skipped is not None:
             left_out[block.removesuffix("]")] = skipped.attrib.get("message", "")
         else:
+            notes = [found.attrib["value"] for found in case.iter("property") if found.attrib["name"] == "shortened"]
+            shortened.update((block.removesuffix("]"), note) for note in notes if note)
             passed.add(test if test == "test_the_blocks_of_a_section_run" else block.removesuffix("]"))
     if any(name.startswith("test_the_blocks_of_a_section_run") for name in failed):
         passed.discard("test_the_blocks_of_a_section_run")  # its sections build on each other
@@ -61,6 +66,7 @@ def count_docs() -> dict[str, Any]:
         "executed": len(executed),
         "links": len(whole),
         "broken": whole.count(False),
+        "shortened": shortened,
         "left_out": left_out,
         "failed": failed,
         "status": status,
@@ -68,15 +74,17 @@ def count_docs() -> dict[str, Any]:
 
 
 def count_mutants() -> dict[str, Any]:
-    """Count what became of each file's mutants; the score is the share of those that a test noticed."""
+    """Count what became of each file's mutants; the score is the share of the tried ones that a test noticed."""
     from mutmut.stats import status_by_exit_code
 
     files: dict[str, dict[str, int]] = {}
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]["only_mutate"]
     for path in sorted((ROOT / "mutants").rglob("*.meta")):
+        name = path.relative_to(ROOT / "mutants").as_posix().removesuffix(".meta")
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"].values()
-        if codes:
-            name = path.relative_to(ROOT / "mutants").as_posix().removesuffix(".meta")
-            files[name] = Counter(status_by_exit_code[code] for code in codes)
+        if codes and any(fnmatch(name, pattern) for pattern in wanted):
+            # A mutant that was killed from outside, as for memory, says nothing.
+            files[name] = Counter("not checked" if code == -9 else status_by_exit_code[code] for code in codes)
     total = sum((Counter(counts) for counts in files.values()), start=Counter[str]())
     return {**_counted(total), "files": {name: _counted(counts) for name, counts in files.items()}}
 

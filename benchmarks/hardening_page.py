@@ -22,7 +22,8 @@ def page_lines(content: Mapping[str, Any]) -> list[str]:
         *_mutants(content["mutation"]),
         *_coverage(content["coverage_by_package"]),
         *_readers(content["fuzz"]),
-        *_left_out(content["docs"]),
+        *_blocks("Blocks with a shortened command", "what is not tried", content["docs"], "shortened"),
+        *_blocks("Blocks that no test runs", "why", content["docs"], "left_out"),
     ]
 
 
@@ -34,11 +35,19 @@ def _summary(content: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     yield "made-up files, and what they broke", "`make fuzz`", made_up
     broken_off = _MISSING if faults is None else f"{faults['cases']} cases, {faults['corrupt']} corrupt"
     yield "writes broken off, and files left half written", "`make faults`", broken_off
-    noticed = _MISSING if mutation is None else f"{mutation['score']:.1%} of {mutation['mutants']:,}"
+    noticed = _MISSING
+    if mutation is not None:
+        noticed = f"{mutation['score']:.1%} of {mutation['mutants']:,}"
+        if untried := mutation.get("not checked", 0):
+            noticed += f" ({untried:,} more were not tried)"
     yield "changes to the numerical cores and the verifier that a test notices", "`make mutation`", noticed
     share = _MISSING if coverage is None else f"{coverage:.1%}"
     yield "statements that the fast tests run", "`make coverage`", share
-    ran = _MISSING if docs is None else f"{docs['executed']} of {docs['blocks']}"
+    ran = _MISSING
+    if docs is not None:
+        ran = f"{docs['executed']} of {docs['blocks']}, {len(docs['shortened'])} of them with a shortened command"
+        if docs["failed"]:
+            ran += f"; {len(docs['failed'])} tests failed"
     yield "blocks of code on the pages that a test runs", "`make docs`", ran
     whole = _MISSING if docs is None else f"{docs['links']}, {docs['broken']} of them broken"
     yield "links between the pages", "`make docs`", whole
@@ -77,8 +86,7 @@ def _readers(fuzz: Iterable[Mapping[str, Any]]) -> list[str]:
     return ["## Readers", "", *table(("reader", "inputs", "findings"), rows)] if rows else []
 
 
-def _left_out(docs: Mapping[str, Any] | None) -> list[str]:
-    if docs is None or not docs["left_out"]:
+def _blocks(title: str, head: str, docs: Mapping[str, Any] | None, kind: str) -> list[str]:
+    if docs is None or not docs[kind]:
         return []
-    rows = [(name, why.replace("|", " ")) for name, why in docs["left_out"].items()]
-    return ["## Blocks that no test runs", "", *table(("block", "why"), rows)]
+    return [f"## {title}", "", *table(("block", head), list(docs[kind].items()))]

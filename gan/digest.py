@@ -31,10 +31,14 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 def settled_form(record: DataclassInstance, later: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a dataclass by name, without those of ``later`` that are at their defaults.
 
-    ``later`` names fields that came after digests were first taken: what was made before them keeps its digest.
+    ``later`` names fields that came after digests were first taken: what was made before them keeps its digest. A field
+    that is a dataclass may have a ``LATER_FIELDS`` of its own.
     """
     form = asdict(record)
     for field in fields(record):
-        if field.name in later and getattr(record, field.name) == field.default:
+        value = getattr(record, field.name)
+        if field.name in later and value == field.default:
             del form[field.name]
+        elif own := getattr(value, "LATER_FIELDS", ()):
+            form[field.name] = settled_form(value, own)
     return form

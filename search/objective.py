@@ -24,9 +24,11 @@ from gan.training import (
     TrainingHooks,
     TrainingIntervals,
     TrainingOutcome,
+    TrainingRecipe,
     TrainingResult,
     earlier_checkpoint,
     train_generator,
+    trains_in_bf16,
 )
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.circuit import CIRCUIT_METRICS, NETWORK_NAME, export_generator
@@ -124,7 +126,7 @@ class Evaluator:
         guide = recipe_guide(candidate.recipe, self.dataset, device=self.device, cache=self.cache)
         result = self._train(candidate, folder, hooks, until_images, guide)
         metrics |= training_metrics(result)
-        facts = hardware_facts(self.device)
+        facts = hardware_facts(candidate.recipe, self.device)
         if guide is not None:
             facts[GUIDE_WEIGHTS] = guide.digest
         if (folder / DAMAGED_NAME).exists():
@@ -207,9 +209,10 @@ def sampler_for(spec: GeneratorSpec, generator: nn.Module, *, seed: int) -> Gene
     return GeneratorSampler(generator, latent_dim=spec.latent_dim, num_classes=spec.num_classes, seed=seed)
 
 
-def hardware_facts(device: torch.device) -> dict[str, str]:
-    """Return what training repeats itself under, as short strings: the device, and this process's threads."""
-    return {"device": device.type, "threads": str(torch.get_num_threads())}
+def hardware_facts(recipe: TrainingRecipe, device: torch.device) -> dict[str, str]:
+    """Return what training repeats itself under, as short strings: device, this process's threads, precision."""
+    precision = "bfloat16" if trains_in_bf16(recipe, device) else "float32"
+    return {"device": device.type, "threads": str(torch.get_num_threads()), "precision": precision}
 
 
 def training_metrics(result: TrainingResult) -> dict[str, float]:

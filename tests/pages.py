@@ -13,6 +13,7 @@ MADE = ("_build", "reference")
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
+        *ROOT.glob("models/*/README.md"),
         *(page for page in (ROOT / "docs").rglob("*.md") if page.relative_to(ROOT / "docs").parts[0] not in MADE),
     ]
 )

@@ -126,11 +126,11 @@ def load_shipped(digest: str, shipped: Path = SHIPPED) -> TrainedClassifier:
     """
     path = shipped / f"{digest}.safetensors"
     weights, facts = read_shipped(path, digest)
-    values = dict(facts.get("spec", {}))
     kinds: dict[str, type[NetworkSpec]] = {kind.__name__: kind for kind in (spec.ClassifierSpec, spec.JudgeSpec)}
     try:
+        values = dict(facts["spec"])
         described = kinds[values.pop("kind")](**values)
-    except (EvaluationError, KeyError, TypeError) as error:
+    except (EvaluationError, KeyError, TypeError, ValueError) as error:
         raise CacheFileError(f"{path.name} must come with a network's spec; got {error!r}") from error
     return _rebuilt(path.name, {**facts, "weights": weights}, described, digest, "cpu")
 
@@ -157,7 +157,7 @@ def _rebuilt(
         module = build_network(spec, seed=0)
         module.load_state_dict(payload["weights"])
         report = ClassifierReport.from_dict(payload["report"])
-    except (EvaluationError, KeyError, TypeError, RuntimeError) as error:
+    except (EvaluationError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CacheFileError(f"{name} must hold a digest, weights and a report; got {error}") from error
     return TrainedClassifier(module.to(device).eval(), digest, report, spec)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,8 @@ class EnergySettings:
         generated_images: the last ones of each class, kept to compare with.
         moments: how much :class:`gan.guide.moments.MomentMatching` counts beside the distance; 0 leaves it out.
     """
+
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments",)
 
     weight: float = 8.0
     whitening: float = 0.5

@@ -1,4 +1,4 @@
-"""Bring means and covariances of generated images' features to the real ones'."""
+"""Bring means and covariances of generated images' features near the real ones'."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ RATE = 0.02
 STEPS = 32
 """Batches between two decompositions, which cost more than all else here."""
 _LEAST_SHARE = 0.04
-"""Of the real covariance, added to the generated one: no direction is spread by more than five times at once."""
-_NOTHING = 1e-6
-"""Of the greatest eigenvalue: where real features do not vary at all, nothing is to be divided by."""
+"""Of the real covariance, added to the generated one: no direction is spread by more than five times at once.
+
+What is wanted of the generated covariance is therefore 0.96 of the real one.
+"""
+_NOTHING = 1e-5
+"""Of the greatest variance: directions in which real features vary less are left as they are."""
 
 
 class MomentMatching(nn.Module):
@@ -72,8 +75,14 @@ class MomentMatching(nn.Module):
 
 
 def _transport(covariance: Tensor, root: Tensor) -> Tensor:
-    """Give the linear map [d, d] by which a centred normal distribution becomes another, whose covariance is root^2."""
-    values, vectors = torch.linalg.eigh(root @ covariance @ root)
-    inverse = (vectors * values.clamp_min(_NOTHING * float(values.max())).rsqrt()) @ vectors.T
-    found: Tensor = root @ inverse @ root
-    return found
+    """Give the linear map [d, d] by which a centred normal distribution becomes another, whose covariance is root^2.
+
+    Where that one does not vary, it is the identity.
+    """
+    wide = root.double()  # its product with the covariance spans the squares of what the features span
+    values, vectors = torch.linalg.eigh(wide @ covariance.double() @ wide)
+    least = _NOTHING**2 * float(values.max())
+    inverse = (vectors * torch.where(values > least, values.clamp_min(least).rsqrt(), 0)) @ vectors.T
+    still = vectors[:, values <= least]
+    found: Tensor = wide @ inverse @ wide + still @ still.T
+    return found.float()

@@ -1,8 +1,8 @@
 """Training a conditional generator; imports without Optuna, MLflow, Hydra or EZKL."""
 
-from gan.training.checkpoint import earlier_checkpoint
+from gan.training.checkpoint import checkpoint_identity, earlier_checkpoint
 from gan.training.distillation import Distillation, Teacher
-from gan.training.hardware import resolve_device
+from gan.training.hardware import resolve_device, trains_in_bf16
 from gan.training.loop import CHECKPOINT_NAME, TrainingIntervals, train_generator
 from gan.training.progress import ConsoleProgress
 from gan.training.progressive import Progressive
@@ -24,8 +24,10 @@ __all__ = [
     "TrainingRecord",
     "TrainingResult",
     "WeightForm",
+    "checkpoint_identity",
     "earlier_checkpoint",
     "published_budget",
     "resolve_device",
     "train_generator",
+    "trains_in_bf16",
 ]

@@ -71,6 +71,21 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
     return state
 
 
+def checkpoint_identity(path: Path) -> dict[str, str]:
+    """Return what the checkpoint at ``path`` is of: digests of spec, recipe, data and guide, and the seed.
+
+    Raises:
+        DamagedCheckpointError: the file is unreadable.
+    """
+    return read_archive(
+        path,
+        lambda content: {str(name): str(value) for name, value in content["identity"].items()},
+        wanted="be a training checkpoint",
+        refused=DamagedCheckpointError,
+        device=torch.device("cpu"),
+    )
+
+
 def first_checkpoint(paths: Sequence[Path], identity: dict[str, str], *, device: torch.device) -> dict[str, Any] | None:
     """Return the state of the first file in ``paths`` that was made by the run of ``identity``; None without one."""
     for path in paths:

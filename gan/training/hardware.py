@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from gan.errors import SpecError
+from gan.training.recipe import TrainingRecipe
 
 
 def resolve_device(name: str) -> torch.device:
@@ -39,6 +40,12 @@ def multiplies_bf16(device: torch.device) -> bool:
     if torch.cpu._is_amx_tile_supported():
         return True
     return bool(torch.cpu._is_avx512_bf16_supported()) and "AuthenticAMD" in _processor()
+
+
+def trains_in_bf16(recipe: TrainingRecipe, device: torch.device) -> bool:
+    """Say whether steps of ``recipe`` are autocast to bfloat16 on ``device``; rounded activations need more bits."""
+    exact = recipe.weight_form.activation_bits > 0
+    return recipe.bf16 and not exact and multiplies_bf16(device)
 
 
 def _processor() -> str:

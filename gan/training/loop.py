@@ -16,7 +16,7 @@ from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training.checkpoint import first_checkpoint, load_checkpoint, save_checkpoint
 from gan.training.distillation import Teacher
-from gan.training.hardware import multiplies_bf16
+from gan.training.hardware import trains_in_bf16
 from gan.training.memory import keep_freed_memory
 from gan.training.progressive import Growing, plain_generator
 from gan.training.recipe import TrainingBudget, TrainingRecipe
@@ -150,8 +150,7 @@ class _Run:
         self._between_steps = True
 
     def to_end(self, *, step_limit: int | None, pause_step: int | None = None) -> TrainingResult:
-        exact = self._recipe.weight_form.activation_bits > 0  # bfloat16 has fewer bits than these roundings keep
-        bf16 = self._recipe.bf16 and not exact and multiplies_bf16(self._device)
+        bf16 = trains_in_bf16(self._recipe, self._device)
         state = self._state
         try:
             while not self._finished(step_limit) and (pause_step is None or state.step < pause_step):

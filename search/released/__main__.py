@@ -12,10 +12,12 @@ from typing import Any
 
 from atomic_files import write_text
 from evaluation.classifier import load_shipped
+from gan.training import CHECKPOINT_NAME, checkpoint_identity
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.configured import Configured, configured
 from search.errors import ConfigError
 from search.finalists import cas_conditions
+from search.guide import GUIDE_WEIGHTS
 from search.options import Options, parse_options
 from search.pictures import GRID_COLUMNS
 from search.released.again import TOLERANCE, again_lines, score_again
@@ -138,7 +140,10 @@ def _write(options: Options, overrides: list[str]) -> bool:
 def _training(folder: Path) -> dict[str, Any]:
     """Say how the candidate in ``folder`` was trained."""
     candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
-    return {"recipe": candidate.recipe.form, "budget": asdict(candidate.budget), "seed": candidate.seed}
+    found = {"recipe": candidate.recipe.form, "budget": asdict(candidate.budget), "seed": candidate.seed}
+    if (checkpoint := folder / CHECKPOINT_NAME).exists() and "guide" in (made_by := checkpoint_identity(checkpoint)):
+        found[GUIDE_WEIGHTS] = made_by["guide"]
+    return found
 
 
 def _score(options: Options, overrides: list[str]) -> bool:
@@ -185,8 +190,10 @@ def _prove(options: Options, overrides: list[str]) -> bool:
         proof = prove_released(request, print)
     figures = proof_figures(proof, this_machine())
     print("\n".join(f"{name:<32} {value}" for name, value in figures.items()))
-    if proof.run.counts_as_proved and not request.chain:
+    if proof.run.counts_as_proved and not request.chain and request.private_latent and request.threads is None:
         file_facts(read_released(request.model), proof=figures)
+    else:
+        print("not filed: the model's own figures are of a proof that counts, of an image, private latent, all threads")
     return proof.run.counts_as_proved
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.circuit import INPUT_NAMES
-from search.released.model import ReleasedModel
+from search.released.model import CHECK_SAMPLES, ReleasedModel
 from search.released.record import record_row
 from zk.benchmark.report.text import NOTHING, gib, listed, number, percent, table
 
@@ -22,7 +22,8 @@ the given one (public). It does not say that the image looks like its class: the
 (`chain=true`). The reference string that comes with tests and examples is drawn locally; who draws it can forge."""
 _SCORED = """\
 {samples} images in {arithmetic} arithmetic, seed {seed}; real ones are as many of the test set, and training images
-where a distance to the test set is meant. Classifier `{classifier}`, judge `{judge}`: no training saw either."""
+where a distance to the test set is meant. Classifier `{classifier}`, judge `{judge}`: no training saw either, but its
+settings were chosen by scores like these."""
 
 
 def card_text(model: ReleasedModel) -> str:
@@ -62,7 +63,7 @@ def _commands(model: ReleasedModel) -> str:
     return "\n".join(
         [
             "```sh",
-            f"python -m search.released check model={name}        # its scores again; needs no data",
+            f"python -m search.released check model={name}  # scores of {CHECK_SAMPLES:,} images again, without data",
             f"python -m zk.prove model={name} label={label} seed=7  # image, proof and bundle",
             f"python -m zk.verify BUNDLE model={name} srs=test-only  # whoever got the bundle",
             "```",
@@ -85,13 +86,14 @@ def _scores(row: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
         return "Not scored."
     lines = [
         ("images of the class asked for", percent, "accuracy"),
-        ("the same, by the held-out judge", percent, "judge_accuracy"),
+        ("the same, by the judge", percent, "judge_accuracy"),
         ("Inception Score under the classifier", number, "inception_score"),
         ("diversity within a class", number, "diversity"),
         ("Frechet distance, classifier's features", number, "frechet"),
         ("Frechet distance, judge's features", number, "judge_frechet"),
         ("accuracy of a classifier trained on the images (CAS)", percent, "cas"),
     ]
+    refused = scores.get("refused_share")
     known = [(name, text(row[key]), text(row[f"real_{key}"])) for name, text, key in lines if row.get(key) is not None]
     on = _SCORED.format(
         samples=number(row["samples"]),
@@ -100,6 +102,8 @@ def _scores(row: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
         classifier=str(scores.get("classifier_digest"))[:12],
         judge=str(scores.get("judge_digest"))[:12],
     )
+    if refused is not None:
+        known.append(("images that the circuit cannot prove", percent(float(refused)), NOTHING))
     return "\n".join([on, "", *table(("score", "this model", "real images"), known)])
 
 
@@ -107,8 +111,9 @@ def _proof(row: Mapping[str, Any], proof: Mapping[str, Any]) -> str:
     if row["prove_seconds"] is None:
         return "Not measured."
     figures = [
+        ("making the keys", f"{number(proof['setup_seconds'])} s"),
         ("proving", f"{number(row['prove_seconds'])} s"),
-        ("verifying", f"{number(row['verify_seconds'])} s"),
+        ("EZKL's check of the proof", f"{number(row['verify_seconds'])} s"),
         ("peak memory of a stage", f"{gib(row['peak_rss_bytes'])} GiB"),
         ("rows", f"{number(row['rows'])} (2^{row['logrows']})"),
         ("einsum entries", number(row["einsum_instances"])),

@@ -23,13 +23,10 @@ from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
 from evaluation.sampling import balanced_labels, collect_images, dequantize
 from evaluation.types import DatasetLike
 from search.planned import CircuitSampler
-from search.released.model import IMAGE, ReleasedModel
+from search.released.model import CHECK_SAMPLES, IMAGE, ReleasedModel
 from zk.checked.circuit import build_checked
 from zk.checked.simulate import CheckedSimulator
 from zk.types import Budget
-
-CHECK_SAMPLES = 2000
-"""Images that anybody can score again in minutes, without the real data."""
 
 
 @dataclass(frozen=True)

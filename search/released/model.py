@@ -28,6 +28,9 @@ FACTS_NAME = "model.json"
 IMAGE, CHAIN = "image", "chain"
 """What is proved: an image, or an image and what the classifier takes it for."""
 
+CHECK_SAMPLES = 2000
+"""Images that anybody can score again in minutes, without the real data."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LARGEST_TEXT = 1_000_000
 LARGEST_WEIGHTS = 5_000_000
@@ -156,6 +159,8 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
                 )
         if len(facts["class_names"]) != spec.num_classes:
             raise ReleaseError(f"{name} must name {spec.num_classes} classes; it names {len(facts['class_names'])}")
+        if facts["proof"] and (facts["proof"]["counts_as_proved"], facts["proof"]["wiring"]) != (True, "linked"):
+            raise ReleaseError(f"the proof of {name} must count, with its wiring linked; measure one that does")
         layouts = {str(kind): CheckedOptions.from_json(layout) for kind, layout in facts["layouts"].items()}
         return ReleasedModel(
             name=name,

@@ -11,7 +11,7 @@ import torch
 from atomic_files import write_text
 from gan.data import ImageDataset
 from gan.generators import Generator
-from gan.training import TrainingOutcome
+from gan.training import TrainingOutcome, trains_in_bf16
 from search.errors import ConfigError
 from search.guide import recipe_guide
 from search.objective import training_metrics
@@ -110,6 +110,10 @@ def rebuild(work: Work) -> None:
     settings = work.settings_of(trial.session)
     if (recorded := trial.run.tags.get("device", settings.device.type)) != settings.device.type:
         account.state([f"device: recorded {recorded}, this is {settings.device.type}"])
+    if trial.candidate is not None and (precision := trial.run.tags.get("precision")) is not None:
+        here = "bfloat16" if trains_in_bf16(trial.candidate.recipe, settings.device) else "float32"
+        if precision != here:
+            account.state([f"precision: recorded {precision}, a training here takes {here}"])
     if trial.session.cost_model is None:
         account.state(["the record has no cost model: predictions are this machine's"])
     dataset = build_dataset(trial.session, work.request.places)

@@ -111,7 +111,9 @@ def main() -> int:
         print(f"{name:<18} {row['inputs']:>8,} inputs {row['seconds']:>7,.0f} s  {row['crashes']} findings", flush=True)
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(rows, indent=1) + "\n")
+        before = json.loads(given.out.read_text()) if given.out.exists() else []
+        done = {row["target"]: row for row in (*before, *rows)}  # targets of other runs keep their figures
+        given.out.write_text(json.dumps([done[name] for name in known if name in done], indent=1) + "\n")
     return 1 if any(row["crashes"] for row in rows) else 0
 
 

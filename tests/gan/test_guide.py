@@ -363,3 +363,10 @@ def test_a_recipe_and_its_guide_come_together(
 def test_recipes_without_a_guide_keep_their_digest() -> None:
     assert {"guide", "energy", "selected_share"}.isdisjoint(TrainingRecipe().form)
     assert RECIPE.form["guide"]["widths"] == (4, 6, 8)
+
+
+def test_an_energy_without_moments_keeps_its_digest() -> None:
+    """As it was before there were moments: no such field in what the digest is taken of."""
+    recipe = TrainingRecipe(guide=GuideSpec(), energy=EnergySettings(weight=20.0))
+    assert "moments" not in recipe.form["energy"]
+    assert "moments" in replace(recipe, energy=EnergySettings(weight=20.0, moments=0.2)).form["energy"]

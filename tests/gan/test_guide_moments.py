@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from gan.guide.moments import MomentMatching
@@ -63,6 +64,16 @@ def test_directions_without_variance_are_left_alone() -> None:
     features = torch.cat(flat).requires_grad_(True)
     (gradient,) = torch.autograd.grad(moments(features, torch.arange(2).repeat_interleave(400)), features)
     assert bool(gradient.isfinite().all())
+    assert float(moments.transport[2, 2]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("share", [1e-2, 1e-3, 1e-4])
+def test_directions_that_vary_little_are_matched_too(share: float) -> None:
+    """A direction with a small share of the greatest variance is to be stretched by as much as it lacks, or not."""
+    scale = torch.tensor([1.0, 1.0, share**0.5 * 4])  # the first direction has variance 4, the last one 1/4
+    moments = MomentMatching([rows * scale for rows in real()])
+    moments(torch.cat(real()) * scale, torch.arange(2).repeat_interleave(400))
+    assert moments.transport.diag() == pytest.approx([1.04**-0.5] * 3, rel=0.01)
 
 
 def test_all_that_runs_is_saved() -> None:

@@ -22,6 +22,7 @@ from gan.training import (
     TrainingRecord,
     TrainingResult,
     WeightForm,
+    checkpoint_identity,
     published_budget,
     train_generator,
 )
@@ -178,6 +179,15 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(content[: len(content) // 2] if damage is None else damage)
     with pytest.raises(CheckpointError, match="cannot be read"):
         train(tiny_spec, tiny_dataset, 2, tmp_path)
+
+
+def test_a_checkpoint_says_what_it_is_of(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path) -> None:
+    train(tiny_spec, tiny_dataset, 1, tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    assert checkpoint_identity(path)["spec"] == tiny_spec.digest
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="must be a training checkpoint"):
+        checkpoint_identity(path)
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(

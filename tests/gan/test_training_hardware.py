@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gan.errors import SpecError
-from gan.training import hardware, resolve_device
+from gan.training import TrainingRecipe, WeightForm, hardware, resolve_device, trains_in_bf16
 from gan.training.hardware import multiplies_bf16
 
 
@@ -39,3 +39,13 @@ def test_a_cpu_gains_by_bfloat16_where_that_was_measured(
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
     monkeypatch.setattr(hardware, "_processor", lambda: f"vendor_id\t: {maker}\n")
     assert multiplies_bf16(torch.device("cpu")) is gains
+
+
+def test_a_recipe_may_need_all_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "multiplies_bf16", lambda _: True)
+    recipes = (
+        TrainingRecipe(),
+        TrainingRecipe(bf16=False),
+        TrainingRecipe(weight_form=WeightForm(activation_bits=6)),
+    )
+    assert [trains_in_bf16(recipe, torch.device("cpu")) for recipe in recipes] == [True, False, False]

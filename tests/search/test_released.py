@@ -155,6 +155,14 @@ def test_damaged_files_are_refused(released: Released, tmp_path: Path) -> None:
         "CheckedError": (FACTS_NAME, json.dumps(facts | {"layouts": {"image": {}}}).encode()),
         "larger than": (FACTS_NAME, b" " * 1_000_001),
         "RecursionError": (FACTS_NAME, b"[" * 200_000),
+        "must count": (
+            FACTS_NAME,
+            json.dumps(facts | {"proof": {"counts_as_proved": False, "wiring": "linked"}}).encode(),
+        ),
+        "its wiring linked": (
+            FACTS_NAME,
+            json.dumps(facts | {"proof": {"counts_as_proved": True, "wiring": "unchecked"}}).encode(),
+        ),
         "must name 2 classes": (FACTS_NAME, json.dumps(facts | {"class_names": ["frog"]}).encode()),
     }
     for message, (file, content) in cases.items():

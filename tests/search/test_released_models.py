@@ -9,8 +9,7 @@ import pytest
 
 from evaluation.classifier import load_shipped
 from search.released.card import CARD_NAME, card_text
-from search.released.measure import CHECK_SAMPLES
-from search.released.model import CHAIN, IMAGE, read_released, released_names
+from search.released.model import CHAIN, CHECK_SAMPLES, IMAGE, read_released, released_names
 from search.released.record import record_row, record_table
 from zk.benchmark.report.text import percent
 

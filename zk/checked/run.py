@@ -131,7 +131,7 @@ def prove_checked(onnx_path: Path, circuit: CheckedCircuit, inputs: Sequence[Ten
         CheckedError: the input leaves the tables' range.
     """
     proof = make_proofs(circuit, inputs, proving)
-    wiring, reason = _wiring(proof.parts)
+    wiring, reason = _wiring(proof.parts, len(circuit.parts))
     if not proof.complete:
         return CheckedRun(proof, proof.stages, False, False, False, wiring, reason, None)
     srs = srs_path(proving.srs_dir, proof.logrows, proving.srs_kind)
@@ -200,10 +200,13 @@ def write_checked_bundle(
     )
 
 
-def _wiring(parts: Sequence[PartProof]) -> tuple[Wiring, str]:
+def _wiring(parts: Sequence[PartProof], count: int) -> tuple[Wiring, str]:
+    """The first verdict that is not linked; linked only where all ``count`` parts are."""
     open_ones = [part for part in parts if part.wiring is not Wiring.LINKED]
     if open_ones:
         return open_ones[0].wiring, open_ones[0].wiring_reason
+    if len(parts) < count:
+        return Wiring.UNCHECKED, f"{count - len(parts)} of {count} parts have no key"
     return Wiring.LINKED, "; ".join(part.wiring_reason for part in parts)
 
 

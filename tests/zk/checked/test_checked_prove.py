@@ -173,9 +173,18 @@ def test_a_stage_that_fails_is_an_outcome(network: Path, inputs: tuple[Tensor, T
     circuit = build(network, folder)
     proving = Proving(folder / "failed", folder / "srs", BUDGET, stage_budgets={"setup": Budget(1 << 20, 60.0)})
     run = prove_checked(network, circuit, inputs, proving)
-    assert (run.outcome, run.counts_as_proved) == (Outcome.OUT_OF_MEMORY, False)
+    assert (run.outcome, run.counts_as_proved, run.wiring) == (Outcome.OUT_OF_MEMORY, False, Wiring.UNCHECKED)
     with pytest.raises(ArtifactError, match="a proof of every part"):
         write_checked_bundle(run, circuit, folder / "no.zip", onnx_path=network, proving=proving, config=None)
+
+
+def test_what_has_no_key_is_not_linked(network: Path, inputs: tuple[Tensor, Tensor], folder: Path) -> None:
+    circuit = build(network, folder)
+    proving = Proving(folder / "no-string", folder / "no-strings", Budget(1 << 20, 60.0))
+    run = prove_checked(network, circuit, inputs, proving)
+    assert [stage.stage for stage in run.stages] == ["srs"]
+    assert (run.counts_as_proved, run.wiring) == (False, Wiring.UNCHECKED)
+    assert run.wiring_reason == "1 of 1 parts have no key"
 
 
 def test_parts_at_once(network: Path, inputs: tuple[Tensor, Tensor], folder: Path) -> None:

@@ -249,8 +249,8 @@ def provenance(benchmark: Benchmark) -> list[str]:
     commands = [commands] if isinstance(commands, str) else commands
     if commands:
         lines += ["", "Rows are filled by several sessions of the same commands; the last one was", ""]
-        lines += ["```", *(str(command) for command in commands), "```", "", "and from nothing, all of it is"]
-        lines += ["", "```", *(f"python -m search experiment=layer_{study}" for study in _studies(benchmark)), "```"]
+        lines += ["```sh", *(str(command) for command in commands), "```", "", "and from nothing, all of it is"]
+        lines += ["", "```sh", *(f"python -m search experiment=layer_{study}" for study in _studies(benchmark)), "```"]
     packages: Mapping[str, Any] = machine.get("packages") or {}
     if packages:
         versions = table(("package", "version"), [(name, str(version)) for name, version in sorted(packages.items())])
