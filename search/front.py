@@ -27,7 +27,7 @@ from search.tables import (
     rich_table,
     shown_columns,
 )
-from search.trial_rows import front_rows, rows_with_headlines
+from search.trial_rows import REASON, front_rows, rows_with_headlines
 
 HELP = f"""\
 The front of a stored study as a table.
@@ -93,7 +93,8 @@ class Selection:
         Raises:
             ConfigError: a filter, the order or the columns name what no row has.
         """
-        check_columns(rows, [*self.named, *(self.columns or ())])
+        wanted = [*self.named, *(self.columns or ())]
+        check_columns(rows, [name for name in wanted if name != REASON])
         found = passing(rows, self.filters)
         return (found if self.sort is None else in_order(found, self.sort))[: self.top]
 

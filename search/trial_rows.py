@@ -61,6 +61,9 @@ INTEGER_METRICS = frozenset(
      "planned_rows", "planned_logrows", "planned_peak_bytes", "circuit_samples")
 )  # fmt: skip
 
+REASON = "reason"
+"""Column of what ended a trial without scores: empty where all went well."""
+
 
 def trial_state(trial: FrozenTrial) -> str:
     """Return one word: scored, repeated, infeasible, diverged, unscored, illegal or interrupted."""
@@ -95,7 +98,7 @@ def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -
         row[name] = int(value) if name in INTEGER_METRICS else value
     row |= {**record["facts"], **{name: value for name, value in facts.items() if value}}
     if record["reason"]:
-        row["reason"] = record["reason"]
+        row[REASON] = record["reason"]
     return row
 
 

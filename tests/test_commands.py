@@ -28,6 +28,10 @@ from tests.pages import HOWTO, PAGES, ROOT, Block, blocks
 from tests.zk.tiny_networks import TinyGenerator
 from zk.export import export_onnx
 
+pytestmark = [  # of MLflow's own
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 BLOCKS = [block for page in PAGES if page != HOWTO for block in blocks(page) if block.language == "sh"]
 _STUDY = (
     "search_space=tiny study.trials=1 study.candidates=4 training.budget.seconds=2 scores.samples=100 "

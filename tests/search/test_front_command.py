@@ -124,6 +124,7 @@ def test_columns_are_those_asked_for(storage: str, capsys: pytest.CaptureFixture
     head = next(line for line in printed.splitlines() if "reason" in line)
     assert [cell.strip() for cell in head.strip("┃").split("┃")] == ["trial", "reason", "rows"]
     assert "Arithmetic" not in printed
+    assert trials(ask(storage, "study=s", "columns=trial,reason", capsys=capsys)) == [0, 1]  # members have none
 
 
 def test_an_unknown_column_lists_the_known_ones(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
