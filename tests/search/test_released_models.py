@@ -50,6 +50,10 @@ def test_the_pages_say_what_the_files_say() -> None:
     assert "\n".join(record_table(rows)).strip() in (RESULTS / "record.md").read_text(encoding="utf-8")
     ladder = json.loads((RESULTS / "ablation-record.json").read_text(encoding="utf-8"))["ladder"]
     assert ladder["divided by remainder"]["rows"] == next(row["rows"] for row in rows if row["name"] == "record")
+    ablation = (RESULTS / "ablation.md").read_text(encoding="utf-8")
+    for row in rows:
+        figures = [f"{row['macs']:,}", f"{row['rows']:,}", f"{row['prove_seconds']:.1f} s", percent(row["accuracy"])]
+        assert f"| {' | '.join([row['name'], *figures, percent(row['judge_accuracy'])])} |" in ablation
     record = next(row for row in rows if row["name"] == "record")
     assert f"**{percent(record['accuracy'])}** (held-out judge {percent(record['judge_accuracy'])})" in (
         ROOT / "README.md"
