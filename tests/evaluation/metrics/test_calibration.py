@@ -35,10 +35,11 @@ def test_bins_are_open_below_and_closed_above() -> None:
     assert value == pytest.approx(abs(-0.75 + 0.4) / 2, abs=1e-12)
 
 
-def test_agrees_with_a_naive_loop() -> None:
+@pytest.mark.parametrize(("classes", "spread"), [(7, 2.0), (40, 0.5)])  # of few classes none is in the lowest bin
+def test_agrees_with_a_naive_loop(classes: int, spread: float) -> None:
     generator = torch.Generator().manual_seed(1)
-    probabilities = torch.randn(300, 7, generator=generator, dtype=torch.float64).mul(2).softmax(dim=1)
-    labels = torch.randint(7, (300,), generator=generator)
+    probabilities = torch.randn(300, classes, generator=generator, dtype=torch.float64).mul(spread).softmax(dim=1)
+    labels = torch.randint(classes, (300,), generator=generator)
     total = 0.0
     for m in range(1, 16):
         members = [
@@ -57,6 +58,11 @@ def test_bad_input() -> None:
     good = binary([0.5])
     with pytest.raises(MetricError, match="bins must be positive"):
         expected_calibration_error(good, torch.tensor([0]), bins=0)
+    assert expected_calibration_error(good, torch.tensor([0]), bins=1) == pytest.approx(0.5)
+    with pytest.raises(MetricError, match=r"^labels must lie in \[0, 2\); got 2 to 2"):
+        expected_calibration_error(good, torch.tensor([2]))
+    with pytest.raises(MetricError, match="^labels must be integers"):
+        expected_calibration_error(good, torch.tensor([0.0]))
     with pytest.raises(MetricError, match="must be finite"):
         expected_calibration_error(good * float("nan"), torch.tensor([0]))
     with pytest.raises(MetricError, match="rows that sum to 1"):

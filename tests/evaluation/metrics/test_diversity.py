@@ -58,11 +58,17 @@ def test_a_class_with_fewer_than_two_images_is_an_error(labels: list[int]) -> No
         intra_class_diversity(torch.zeros(3, 3, 2, 2), torch.tensor(labels), 2)
 
 
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_class_that_is_none_is_an_error(label: int) -> None:
+    with pytest.raises(MetricError, match=r"^labels must lie in \[0, 2\)"):
+        intra_class_diversity(torch.zeros(5, 3, 2, 2), torch.tensor([0, 0, 1, 1, label]), 2)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_bad_values_are_errors(bad: float) -> None:
     images = torch.zeros(4, 3, 2, 2)
     images[2, 0, 0, 0] = bad
-    with pytest.raises(MetricError, match="must be finite"):
+    with pytest.raises(MetricError, match="^images must be finite"):
         intra_class_diversity(images, torch.tensor([0, 1, 0, 1]), 2)
 
 
