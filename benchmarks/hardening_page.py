@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zk.benchmark.report.text import table
@@ -28,29 +28,46 @@ def page_lines(content: Mapping[str, Any]) -> list[str]:
 
 
 def _summary(content: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    fuzz, faults, mutation = content["fuzz"], content["fault_files"], content["mutation"]
-    coverage, docs = content["coverage"], content["docs"]
-    inputs, crashes = sum(row["inputs"] for row in fuzz), sum(row["crashes"] for row in fuzz)
-    made_up = f"{inputs:,} inputs to {len(fuzz)} readers, {crashes} findings" if fuzz else _MISSING
-    yield "made-up files, and what they broke", "`make fuzz`", made_up
-    broken_off = _MISSING if faults is None else f"{faults['cases']} cases, {faults['corrupt']} corrupt"
-    yield "writes broken off, and files left half written", "`make faults`", broken_off
-    noticed = _MISSING
-    if mutation is not None:
-        noticed = f"{mutation['score']:.1%} of {mutation['mutants']:,}"
-        if untried := mutation.get("not checked", 0):
-            noticed += f" ({untried:,} more were not tried)"
-    yield "changes to the numerical cores and the verifier that a test notices", "`make mutation`", noticed
-    share = _MISSING if coverage is None else f"{coverage:.1%}"
-    yield "statements that the fast tests run", "`make coverage`", share
-    ran = _MISSING
-    if docs is not None:
-        ran = f"{docs['executed']} of {docs['blocks']}, {len(docs['shortened'])} of them with a shortened command"
-        if docs["failed"]:
-            ran += f"; {len(docs['failed'])} tests failed"
-    yield "blocks of code on the pages that a test runs", "`make docs`", ran
-    whole = _MISSING if docs is None else f"{docs['links']}, {docs['broken']} of them broken"
-    yield "links between the pages", "`make docs`", whole
+    rows: list[tuple[str, str, str, Callable[[Any], str]]] = [
+        ("made-up files, and what they broke", "fuzz", "fuzz", _fuzzed),
+        (
+            "writes broken off, and files left half written",
+            "faults",
+            "fault_files",
+            lambda found: f"{found['cases']} cases, {found['corrupt']} corrupt",
+        ),
+        (
+            "changes to the numerical cores and the verifier that a test notices",
+            "mutation",
+            "mutation",
+            _noticed,
+        ),
+        ("statements that the fast tests run", "coverage", "coverage", lambda share: f"{share:.1%}"),
+        ("blocks of code on the pages that a test runs", "docs", "docs", _executed),
+        (
+            "links between the pages",
+            "docs",
+            "docs",
+            lambda found: f"{found['links']}, {found['broken']} of them broken",
+        ),
+    ]
+    for what, target, part, text in rows:
+        yield what, f"`make {target}`", text(content[part]) if content[part] else _MISSING
+
+
+def _fuzzed(rows: Sequence[Mapping[str, Any]]) -> str:
+    inputs, crashes = sum(row["inputs"] for row in rows), sum(row["crashes"] for row in rows)
+    return f"{inputs:,} inputs to {len(rows)} readers, {crashes} findings"
+
+
+def _noticed(mutation: Mapping[str, Any]) -> str:
+    untried = mutation.get("not checked", 0)
+    return f"{mutation['score']:.1%} of {mutation['mutants']:,}" + (f" ({untried:,} more not tried)" if untried else "")
+
+
+def _executed(docs: Mapping[str, Any]) -> str:
+    failed = f"; {len(docs['failed'])} tests failed" if docs["failed"] else ""
+    return f"{docs['executed']} of {docs['blocks']}, {len(docs['shortened'])} of them with a shortened command{failed}"
 
 
 def _mutants(mutation: Mapping[str, Any] | None) -> list[str]:
