@@ -30,9 +30,19 @@ def load_model(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
+        _check_names(model.graph)
     except Exception as error:  # protobuf, onnx and the operating system each have errors of their own
         raise LoweringError(f"{path} must be an ONNX model; {error}; export it again") from error
     return model
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    """Refuse names that are no UTF-8, which the checker lets pass and protobuf gives as bytes that it never takes."""
+    values = [value.name for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer)]
+    nodes = [name for node in graph.node for name in (node.name, node.op_type, node.domain, *node.input, *node.output)]
+    for name in (graph.name, *values, *nodes):
+        if not isinstance(name, str):
+            raise ValueError(f"its names must be UTF-8; one is {name!r}")
 
 
 def circuit_rows(folder: Path, *, options: CircuitOptions, budget: Budget) -> CostFunction:

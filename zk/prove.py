@@ -9,6 +9,7 @@ import json
 import lzma
 import sys
 import tempfile
+import tokenize
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -186,7 +187,7 @@ def bundle_lines(bundle: Bundle) -> list[str]:
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, MemoryError),
-    *(BadZipFile, zlib.error, lzma.LZMAError),
+    *(BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
 """What files of other shapes, cut or packed in other ways raise in numpy and zipfile."""
 

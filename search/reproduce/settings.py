@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
+import yaml
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -56,13 +57,19 @@ def build_session(
 def _config(session: RecordedSession, places: Mapping[str, str]) -> DictConfig:
     try:
         config = OmegaConf.create(session.config)
+        if not isinstance(config, DictConfig):
+            raise RecordError("the recorded configuration must be a mapping of names to values")
         for name, value in places.items():
             if OmegaConf.select(config, name, default=_ABSENT) is _ABSENT:
                 raise ConfigError(f"{name} must be in the recorded configuration to be replaced; it is not")
             OmegaConf.update(config, name, value)
-    except OmegaConfBaseException as error:
+    except (
+        OmegaConfBaseException,
+        yaml.YAMLError,
+        RecursionError,
+        AssertionError,
+    ) as error:  # the last of a bare number
         raise RecordError(f"the recorded configuration must be readable: {error}") from error
-    assert isinstance(config, DictConfig)
     return config
 
 

@@ -305,8 +305,10 @@ _CONFIGURATIONS = (
 
 
 def _read_configuration(data: bytes, _folder: Path) -> object:
-    found = OmegaConf.create(data.decode("utf-8", "replace"))
-    return build(found) if OmegaConf.is_config(found) else found
+    text = data.decode("utf-8", "replace")
+    if not isinstance(yaml.safe_load(text), dict | list):  # OmegaConf knows no others
+        return text
+    return build(OmegaConf.create(text))
 
 
 def _read_words(data: bytes, _folder: Path) -> object:
