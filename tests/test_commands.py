@@ -67,6 +67,7 @@ WAYS = (
     Way(r'^make search ARGS="(?!.*dry_run)(.*)"', 'make search ARGS="\\1 dry_run=true"', "minutes to days"),
     Way(r"^(python -m search (?!.*dry_run).*)", "\\1 dry_run=true", "hours, on several machines"),
     Way(r"^(\S*python) -m zk\.cost calibrate", "\\1 -m zk.cost calibrate --help", "six minutes"),
+    Way(r"^\S*python benchmarks/ray_scaling\.py.*", "", "needs Ray, an extra"),
     Way(r"^(\S*python) (benchmarks/\S+)(.*)", "\\1 ROOT/\\2 --help", "minutes to hours"),
     Way(r"(zk\.benchmark report) mlruns/studies/layer-benchmark", "\\1 --help", "a study of hours"),
     Way(r" --srs FILE", ""),  # the one in mlruns/srs is found

@@ -1,6 +1,7 @@
 """Every configuration composes, and every key of a node binds to the builder that it names."""
 
 import inspect
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,11 @@ def test_every_benchmark_builds_its_settings(name: str) -> None:
     assert settings.points
     assert {point.experiment for point in settings.points} <= set(settings.experiments)
     assert settings.limits.memory_bytes >= settings.limits.draft_bytes
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_at_the_head_of_an_experiment_composes(name: str) -> None:
+    text = (CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
+    head = " ".join(line.lstrip("# ") for line in text.splitlines()[1:] if line.startswith("#"))
+    commands = re.findall(rf"python -m search (experiment={name}(?: [\w./]+=\S+)*)", head)
+    assert all("study" in composed(*command.split()) for command in commands)

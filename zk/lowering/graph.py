@@ -23,7 +23,10 @@ class Graph:
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        except onnx.shape_inference.InferenceError as error:
+            raise LoweringError(f"the shapes of a graph must agree; {error}; export it again") from error
         self._model = inferred
         self.nodes: list[onnx.NodeProto] = []
         self.inputs = [slot.name for slot in inferred.graph.input]
