@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,3 +74,26 @@ def links(page: Path) -> Iterator[tuple[str, bool]]:
         place, _, anchor = link.partition("#")
         target = (page.parent / place).resolve() if place else page
         yield link, target.exists() and (not anchor or anchor in anchors(target))
+
+
+def run_sh(line: str, folder: Path) -> str:
+    """Run ``line`` in ``folder`` with the environment's programs first; gives what it printed."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        process = subprocess.Popen(
+            ["bash", "-e", "-c", line],
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait()
+        finally:  # nothing of a command that takes too long goes on
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        printed.seek(0)
+        text = printed.read()
+    assert status == 0, f"{line}\n{text[-4000:]}"
+    return text

@@ -6,15 +6,11 @@ model, its input, a proving key, two small studies.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +20,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.pages import HOWTO, PAGES, ROOT, Block, blocks
+from tests.pages import HOWTO, PAGES, ROOT, Block, blocks, run_sh
 from tests.zk.tiny_networks import TinyGenerator
 from zk.export import export_onnx
 
@@ -43,18 +39,18 @@ _STUDY = (
 class Way:
     """How a command is tried: commands that ``pattern`` finds are replaced, in sh, by ``instead``.
 
-    An empty ``instead`` leaves the block out for the reason ``why``; ``why`` of another says what is not tried.
+    Without ``instead`` the block is left out for the reason ``why``; ``why`` of another says what is not tried.
     """
 
     pattern: str
-    instead: str
+    instead: str | None
     why: str = ""
 
 
 WAYS = (
     Way(
         r"^(sudo|ray|mlflow server|/tmp/dashboard|/tmp/browser|python3 -m venv)\b.*",
-        "",
+        None,
         "needs other machines or a network",
     ),
     Way(r"^cd /shared.*", "true", "the folder of two machines"),
@@ -67,7 +63,7 @@ WAYS = (
     Way(r'^make search ARGS="(?!.*dry_run)(.*)"', 'make search ARGS="\\1 dry_run=true"', "minutes to days"),
     Way(r"^(python -m search (?!.*dry_run).*)", "\\1 dry_run=true", "hours, on several machines"),
     Way(r"^(\S*python) -m zk\.cost calibrate", "\\1 -m zk.cost calibrate --help", "six minutes"),
-    Way(r"^\S*python benchmarks/ray_scaling\.py.*", "", "needs Ray, an extra"),
+    Way(r"^\S*python benchmarks/ray_scaling\.py.*", None, "needs Ray, an extra"),
     Way(r"^(\S*python) (benchmarks/\S+)(.*)", "\\1 ROOT/\\2 --help", "minutes to hours"),
     Way(r"(zk\.benchmark report) mlruns/studies/layer-benchmark", "\\1 --help", "a study of hours"),
     Way(r" --srs FILE", ""),  # the one in mlruns/srs is found
@@ -82,13 +78,12 @@ def tried(line: str) -> tuple[str | None, list[str]]:
     """What to run for a command (None: nothing), and what is not tried by it."""
     notes = []
     for way in WAYS:
-        found = re.sub(way.pattern, way.instead, line)
-        if found == line:
+        if re.search(way.pattern, line) is None:
             continue
-        if not way.instead and way.pattern.startswith("^"):
+        if way.instead is None:
             return None, [way.why]
         notes += [way.why] if way.why else []
-        line = found
+        line = re.sub(way.pattern, way.instead, line)
         if line.startswith("make"):
             break
     return line, notes
@@ -120,28 +115,6 @@ class Scene:
     folder: Path
     run: str
 
-    def sh(self, line: str, folder: Path) -> str:
-        """Run ``line`` in ``folder`` with the environment's programs first; gives what it printed."""
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
-            process = subprocess.Popen(
-                ["bash", "-e", "-c", line],
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=environment,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait()
-            finally:  # nothing of a command that takes too long goes on
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            printed.seek(0)
-            text = printed.read()
-        assert status == 0, f"{line}\n{text[-4000:]}"
-        return text
-
     def copy(self, folder: Path) -> Path:
         """Give another folder the same files; studies and the record are shared, proofs are not."""
         (folder / "mlruns").mkdir(parents=True)
@@ -169,14 +142,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     for name in ("pyproject.toml", "constraints.txt"):
         (folder / name).touch()
         os.utime(folder / name, (0, 0))
-    made = Scene(folder, "")
-    made.sh(
+    run_sh(
         "python -m zk.prove model.onnx --input input.json --out key.zip --workdir work --keep-proving-key "
         "--lookup-range -512 512 && mv work/pk.key work/settings.json .",
         folder,
     )
     for name in ("A", "B"):
-        made.sh(f"python -m search study.name={name} {_STUDY}", folder)
+        run_sh(f"python -m search study.name={name} {_STUDY}", folder)
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, filter_string="tags.study = 'A' and tags.role = 'trial'")
@@ -199,7 +171,7 @@ def test_the_commands_of_a_block_run(
             continue
         shortened += notes
         line = line.replace("run=RUN", f"run={scene.run}").replace("ROOT/", f"{ROOT}/")
-        printed = scene.sh(line, folder)
+        printed = run_sh(line, folder)
         if line.endswith("--help"):
             words = [word for word in shlex.split(command) if word.startswith("--")]
             assert [word for word in words if word not in printed] == []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pages import BLOCK, HOWTO
+from tests.pages import BLOCK, HOWTO, run_sh
 
 _FILE = re.compile(r"`([\w/]+\.(?:py|yaml))`")
 
@@ -51,11 +48,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_blocks_of_a_section_run(title: str, folder: Path) -> None:
     write_files(SECTIONS[title], folder)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for kind, content in BLOCK.findall(SECTIONS[title]):
-        if kind != "sh":
-            continue
-        found = subprocess.run(
-            ["bash", "-e", "-c", content], capture_output=True, text=True, cwd=folder, env=environment, check=False
-        )
-        assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
+        if kind == "sh":
+            run_sh(content, folder)
