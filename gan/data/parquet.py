@@ -151,7 +151,7 @@ def _read_table(path: Path, layout: _Layout) -> Any:
             schema = file.schema_arrow
             _check_schema(schema, layout, path)
             return file.read(columns=[layout.image_column, LABEL_COLUMN])
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:  # names that are no UTF-8, too
         raise DataError(f"{path} must be a readable parquet file: {error}; fetch or write it again") from error
 
 
