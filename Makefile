@@ -26,7 +26,7 @@ help:
 	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; hours)"
 	@echo "make faults      every write broken off at any byte: what is left half written"
 	@echo "make mutation    the numerical cores and the verifier with a line changed: does a test notice (hours)"
-	@echo "make coverage    the statements that the fast tests run"
+	@echo "make coverage    the statements that the fast tests run, and how large and alike the tree is"
 	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"
 
@@ -106,10 +106,8 @@ mutation: $(READY)
 	$(BIN)/python benchmarks/hardening.py mutation
 
 coverage: $(READY)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/python benchmarks/hardening.py coverage
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,house]"
+	$(BIN)/python benchmarks/house.py --tests --keep after $(ARGS)
 
 dist: $(READY)
 	rm -rf build dist

@@ -2,11 +2,11 @@
 
     python benchmarks/hardening.py docs         links of the documentation, and its blocks of code by their tests
     python benchmarks/hardening.py mutation     what `mutmut run` left in mutants/
-    python benchmarks/hardening.py coverage     what `coverage run` left
     python benchmarks/hardening.py page         all parts, into docs/results/hardening.{json,md}
 
-Parts are kept in mlruns/hardening; tests/fuzz/drive.py and tests/faults/drive.py write theirs there, too. The targets
-``fuzz``, ``faults``, ``mutation``, ``coverage`` and ``docs`` of the Makefile run the tools first.
+Parts are kept in mlruns/hardening; tests/fuzz/drive.py, tests/faults/drive.py and benchmarks/house.py write theirs
+there, too. The targets ``fuzz``, ``faults``, ``mutation``, ``coverage`` and ``docs`` of the Makefile run the tools
+first.
 """
 
 from __future__ import annotations
@@ -96,23 +96,6 @@ def _counted(counts: Mapping[str, int]) -> dict[str, Any]:
     return {"mutants": tried, "score": round(noticed / tried, 4) if tried else 0.0, **counts}
 
 
-def count_coverage() -> dict[str, Any]:
-    """Take the share of statements that the fast tests run, of each package and of all."""
-    report = PARTS / "coverage-by-file.json"
-    PARTS.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "coverage", "json", "--quiet", "-o", str(report)], cwd=ROOT, check=True)
-    content = json.loads(report.read_text(encoding="utf-8"))
-    packages: dict[str, list[int]] = {}
-    for name, file in content["files"].items():
-        counted = packages.setdefault(name.partition("/")[0], [0, 0])
-        counted[0] += file["summary"]["covered_lines"]
-        counted[1] += file["summary"]["num_statements"]
-    return {
-        "share": round(content["totals"]["percent_covered"] / 100, 4),
-        "packages": {name: round(covered / count, 4) for name, (covered, count) in sorted(packages.items()) if count},
-    }
-
-
 def write_page() -> None:
     """Put the parts that were counted together; a part that was not is null there, and the page says so."""
 
@@ -120,14 +103,14 @@ def write_page() -> None:
         path = PARTS / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    fuzz, faults, coverage = part("fuzz") or [], part("fault_files"), part("coverage")
+    fuzz, faults, house = part("fuzz") or [], part("fault_files"), part("house")
     content = {
         "fuzz": [{key: row[key] for key in ("target", "inputs", "crashes")} for row in fuzz],
         "fault_files": None if faults is None else {key: faults[key] for key in ("cases", "corrupt")},
         "mutation": part("mutation"),
-        "coverage": None if coverage is None else coverage["share"],
-        "coverage_by_package": None if coverage is None else coverage["packages"],
+        "coverage": None if not (house and house["after"]["run"]) else house["after"]["run"]["coverage"],
         "docs": part("docs"),
+        "house": house,
     }
     write_text(RESULTS / "hardening.json", json.dumps(content, indent=1) + "\n")
     write_text(RESULTS / "hardening.md", "\n".join(page_lines(content)).rstrip() + "\n")
@@ -136,7 +119,6 @@ def write_page() -> None:
 COUNTS: dict[str, Callable[[], dict[str, Any]]] = {
     "docs": count_docs,
     "mutation": count_mutants,
-    "coverage": count_coverage,
 }
 
 

@@ -20,7 +20,7 @@ def page_lines(content: Mapping[str, Any]) -> list[str]:
         "",
         *table(("what", "command", "figure"), _summary(content)),
         *_mutants(content["mutation"]),
-        *_coverage(content["coverage_by_package"]),
+        *_house(content["house"]),
         *_readers(content["fuzz"]),
         *_blocks("Blocks with a shortened command", "what is not tried", content["docs"], "shortened"),
         *_blocks("Blocks that no test runs", "why", content["docs"], "left_out"),
@@ -91,11 +91,40 @@ def _mutants(mutation: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _coverage(packages: Mapping[str, float] | None) -> list[str]:
-    if not packages:
+def _house(house: Mapping[str, Any] | None) -> list[str]:
+    if not house:
         return []
-    rows = [(name, f"{share:.1%}") for name, share in packages.items()]
-    return ["## Coverage by package", "", *table(("package", "statements run"), rows)]
+    kept = [house[when] for when in ("before", "after") if when in house]
+
+    def longest(part: str, what: str) -> Callable[[Any], str]:
+        return lambda found: f"{found[part][what]['lines']} (`{found[part][what]['name']}`)"
+
+    def counted(part: str, what: str) -> Callable[[Any], str]:
+        return lambda found: f"{found[part][what]:,}"
+
+    rows: list[tuple[str, Callable[[Any], str]]] = [
+        ("Python files of the packages", counted("packages", "files")),
+        ("their lines", counted("packages", "lines")),
+        ("lines of the longest file", longest("packages", "longest_file")),
+        ("lines of the longest function", longest("packages", "longest_function")),
+        ("passages of six and more lines that stand twice", lambda found: str(found["duplicates"])),
+        ("test files", counted("tests", "files")),
+        ("their lines", counted("tests", "lines")),
+        ("lines of the longest test file", longest("tests", "longest_file")),
+    ]
+    if all(found["run"] for found in kept):
+        rows += [
+            ("tests, one for each set of parameters", counted("run", "tests")),
+            ("tests that fail", counted("run", "failed")),
+            ("seconds that they take, under coverage", counted("run", "seconds")),
+            ("statements that they run", lambda found: f"{found['run']['coverage']:.1%}"),
+        ]
+        rows += [
+            (f"statements of {package} that they run", lambda found, of=package: f"{found['run']['packages'][of]:.1%}")
+            for package in kept[-1]["run"]["packages"]
+        ]
+    cells = [(what, *(text(found) for found in kept)) for what, text in rows]
+    return ["", "## The tree", "", *table(("what", *(f"at `{found['commit']}`" for found in kept)), cells)]
 
 
 def _readers(fuzz: Iterable[Mapping[str, Any]]) -> list[str]:
