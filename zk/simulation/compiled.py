@@ -215,7 +215,16 @@ class _GraphReader:
         self.bin.option(self.visibility)
         if math.prod(shape) != values.size:
             raise SimulationError(f"a tensor of shape {shape} must have as many values; the circuit has {values.size}")
-        return values.reshape(shape)
+        try:
+            return values.reshape(shape)
+        except ValueError as error:  # with a side of 0 the others can be of any number and size
+            raise SimulationError(f"a tensor of {values.size} values cannot have the shape {shape}: {error}") from error
 
     def _indices(self) -> NDArray[Any]:
-        return self._tensor(lambda: np.array(self.bin.sequence(self.bin.u64), np.int64))
+        return self._tensor(self._places)
+
+    def _places(self) -> NDArray[np.int64]:
+        found = self.bin.sequence(self.bin.u64)
+        if max(found, default=0) > np.iinfo(np.int64).max:
+            raise SimulationError(f"indices must be less than 2**63; the circuit has {max(found)}")
+        return np.array(found, np.int64)
