@@ -20,6 +20,7 @@ from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
 from gan.training import (
     CHECKPOINT_NAME,
+    Start,
     Teacher,
     TrainingHooks,
     TrainingIntervals,
@@ -83,7 +84,8 @@ class CandidateEvaluator(Protocol):
 class Evaluator:
     """Evaluates candidates on one dataset with one classifier and judge; ``device`` is where training runs.
 
-    ``teacher`` is for recipes that distil; trainings that the study in the folder ``continues`` ended sooner go on.
+    ``teacher`` is for recipes that distil, ``start`` for those that begin from a generator; trainings that the study in
+    the folder ``continues`` ended sooner go on.
     ``circuits`` is the folder of circuit figures that are known already, ``cache`` the one of guides.
     """
 
@@ -94,6 +96,7 @@ class Evaluator:
     settings: EvaluationSettings
     device: torch.device
     teacher: Teacher | None = None
+    start: Start | None = None
     continues: Path | None = None
     circuits: Path | None = None
     cache: Path | None = None
@@ -171,6 +174,7 @@ class Evaluator:
             hooks=hooks,
             teacher=self.teacher if candidate.recipe.distillation is not None else None,
             guide=guide,
+            start=self.start,
             earlier=() if self.continues is None else sorted(self.continues.glob(f"*/{CHECKPOINT_NAME}")),
             until_images=until_images,
         )

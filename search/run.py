@@ -25,7 +25,7 @@ from atomic_files import write_text
 from evaluation import EvaluationError
 from gan.data import ImageDataset
 from gan.errors import GanError
-from gan.training import Teacher, TrainingRecipe, resolve_device
+from gan.training import Start, Teacher, TrainingRecipe, resolve_device
 from search.building import build
 from search.drivers import busy_trials, living_drivers
 from search.errors import ConfigError, SearchError, StorageUnreachable
@@ -45,7 +45,7 @@ from search.several import run_each
 from search.signals import sigterm_interrupts
 from search.stored import load_stored
 from search.study import study_uid
-from search.teacher import load_teacher
+from search.teacher import load_start, load_teacher
 from search.tracking import Tracker
 from search.urls import safe_url
 from search.view import checked_view
@@ -190,6 +190,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
     )
     device = resolve_device(config.device)
     recipe, teacher = _taught(build(config.training.recipe, _convert_="all"), config.training, device)
+    recipe, start = _begun(recipe, config.training)
     proving = ProvingPlan(
         budget=build(config.budgets.proving),
         options=options,
@@ -223,6 +224,7 @@ def build_settings(config: DictConfig) -> SessionSettings:
         cache_folder=Path(config.cache_folder),
         device=device,
         teacher=teacher,
+        start=start,
         continues=_continued(config.study, recipe),
         seeds=_seeds(config),
         engine=build(config.engine),
@@ -273,6 +275,14 @@ def _taught(
     return dataclasses.replace(
         recipe, distillation=dataclasses.replace(recipe.distillation, teacher=teacher.digest)
     ), teacher
+
+
+def _begun(recipe: TrainingRecipe, config: Mapping[str, Any]) -> tuple[TrainingRecipe, Start | None]:
+    """Load the generator that training begins from, and put its digest into the recipe."""
+    if config.get("start") is None:
+        return recipe, None
+    start = load_start(Path(config["start"]))
+    return dataclasses.replace(recipe, start=start.digest), start
 
 
 def find_cost_model(path: str | None) -> CostModel:

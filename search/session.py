@@ -306,6 +306,7 @@ def candidate_evaluator(settings: SessionSettings, dataset: ImageDataset, judges
         settings=settings.evaluation,
         device=settings.device,
         teacher=settings.teacher,
+        start=settings.start,
         continues=settings.continues,
         circuits=settings.cache_folder / "circuits",
         cache=settings.cache_folder,

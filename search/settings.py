@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from evaluation.classifier import ClassifierRecipe, ClassifierSpec, JudgeSpec
-from gan.training import Teacher, TrainingBudget, TrainingRecipe
+from gan.training import Start, Teacher, TrainingBudget, TrainingRecipe
 from search.engines import Engine, LocalEngine
 from search.halving import Halving
 from search.objective import EvaluationSettings
@@ -45,6 +45,7 @@ class SessionSettings:
         cache_folder: of classifiers.
         device: where networks train.
         teacher: whom the recipe's distillation learns from; None without one.
+        start: what the recipe's training begins from; None without one.
         seeds: candidates to begin with.
         engine: where trials run.
         halving: rules at the rungs where candidates are compared; None trains every candidate to the end.
@@ -73,6 +74,7 @@ class SessionSettings:
     cache_folder: Path
     device: torch.device
     teacher: Teacher | None = None
+    start: Start | None = None
     continues: Path | None = None
     seeds: tuple[SeedCandidate, ...] = ()
     engine: Engine = field(default_factory=LocalEngine)

@@ -1,4 +1,4 @@
-"""A trained generator as the teacher of others."""
+"""A trained generator as the teacher of others, or as what their training begins from."""
 
 from __future__ import annotations
 
@@ -8,25 +8,36 @@ from pathlib import Path
 import torch
 
 from gan.digest import json_digest
-from gan.training import Teacher
+from gan.generators import Generator
+from gan.spec import GeneratorSpec
+from gan.training import Start, Teacher
 from search.errors import ConfigError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator
 
 
 def load_teacher(folder: Path, device: torch.device) -> Teacher:
-    """Load the generator in ``folder``, or in the one candidate of the study whose folder it is.
+    """Load the teacher from ``folder``, of a candidate, or of a study that has but one.
 
     Raises:
-        ConfigError: none is there, or several are.
+        ConfigError: no generator is there, or several are.
     """
+    spec, generator, digest = _trained(folder, "training.teacher")
+    return Teacher(spec, generator.to(device).requires_grad_(False), digest)
+
+
+def load_start(folder: Path) -> Start:
+    """Load what training begins from, as :func:`load_teacher` does, or from the folder of a model that is shipped."""
+    return Start(*_trained(folder, "training.start"))
+
+
+def _trained(folder: Path, option: str) -> tuple[GeneratorSpec, Generator, str]:
     here = (folder / WEIGHTS_NAME).is_file()
     found = [folder] if here else sorted(path.parent for path in folder.glob(f"*/{WEIGHTS_NAME}"))
     if len(found) != 1:
         raise ConfigError(
-            f"training.teacher must be a folder with one {WEIGHTS_NAME} and its {SPEC_NAME}; {folder} has "
-            f"{len(found)}; train the teacher first, or name the candidate's own folder"
+            f"{option} must be a folder with one {WEIGHTS_NAME} and its {SPEC_NAME}; {folder} has "
+            f"{len(found)}; train that one first, or name the candidate's own folder"
         )
     spec, generator = load_generator(found[0])
     weights = hashlib.sha256((found[0] / WEIGHTS_NAME).read_bytes()).hexdigest()
-    digest = json_digest({"spec": spec.digest, "weights": weights})
-    return Teacher(spec, generator.to(device).requires_grad_(False), digest)
+    return spec, generator, json_digest({"spec": spec.digest, "weights": weights})

@@ -8,6 +8,7 @@ from gan.training.progress import ConsoleProgress
 from gan.training.progressive import Progressive
 from gan.training.recipe import TrainingBudget, TrainingRecipe, published_budget
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
+from gan.training.start import Start
 from gan.training.weight_forms import WeightForm
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ConsoleProgress",
     "Distillation",
     "Progressive",
+    "Start",
     "Teacher",
     "TrainingBudget",
     "TrainingHooks",

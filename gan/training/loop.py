@@ -21,6 +21,7 @@ from gan.training.memory import keep_freed_memory
 from gan.training.progressive import Growing, plain_generator
 from gan.training.recipe import TrainingBudget, TrainingRecipe
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
+from gan.training.start import Start
 from gan.training.state import TrainingState, build_state
 from gan.training.step import train_step
 from gan.training.weight_forms import baked, prune
@@ -60,12 +61,13 @@ def train_generator(
     hooks: TrainingHooks | None = None,
     teacher: Teacher | None = None,
     guide: Guide | None = None,
+    start: Start | None = None,
     earlier: Sequence[Path] = (),
     until_images: int | None = None,
 ) -> TrainingResult:
     """Train the generator that ``spec`` describes until ``budget`` ends.
 
-    ``teacher`` is for recipes that distil, ``guide`` for those that have one.
+    ``teacher`` is for recipes that distil, ``guide`` and ``start`` for those that have one.
 
     With ``until_images`` training pauses at the first step that has shown so many real images, if the budget lasts that
     long. Every schedule follows the whole budget, so a training that pauses and goes on ends as one that never paused.
@@ -84,7 +86,8 @@ def train_generator(
     _check_fit(spec, dataset)
     if teacher is not None:
         _check_fit(teacher.spec, dataset)
-    state = build_state(spec, recipe, dataset.to(device), seed=seed, device=device, teacher=teacher, guide=guide)
+    data = dataset.to(device)
+    state = build_state(spec, recipe, data, seed=seed, device=device, teacher=teacher, guide=guide, start=start)
     step_limit = budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train))
     identity = {
         "spec": spec.digest,

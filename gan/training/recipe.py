@@ -32,6 +32,7 @@ _LATER_FIELDS = (
     "selected_share",
     "energy",
     "restarts",
+    "start",
 )
 
 
@@ -71,6 +72,8 @@ class TrainingRecipe:
         selected_share: share of every class's images to learn from, those that the guide found easiest; 1 is all.
         energy: how the distance from the real images, as the guide's features see it, enters the generator's loss; None
             leaves it out.
+        start: digest of the trained generator whose weights are the first ones (:mod:`gan.training.start`); empty for
+            random ones.
     """
 
     loss: str = "hinge"
@@ -100,6 +103,7 @@ class TrainingRecipe:
     selected_share: float = 1.0
     energy: EnergySettings | None = None
     restarts: tuple[float, ...] = ()
+    start: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))

@@ -20,6 +20,7 @@ from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
 from gan.training.progressive import Growing
 from gan.training.recipe import TrainingRecipe
+from gan.training.start import Start, begin_from
 from gan.training.variational import Encoder
 from gan.training.weight_forms import apply_form
 
@@ -90,16 +91,21 @@ def build_state(
     device: torch.device,
     teacher: Teacher | None = None,
     guide: Guide | None = None,
+    start: Start | None = None,
 ) -> TrainingState:
     """Build the state before the first step; every random stream derives from ``seed``, the data is on ``device``.
 
     Raises:
-        SpecError: the recipe asks for what spec, teacher or guide do not give.
+        SpecError: the recipe asks for what spec, teacher, guide or start do not give.
     """
     if (recipe.guide is None) != (guide is None):
         raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
+    if recipe.start != ("" if start is None else start.digest):
+        raise SpecError(f"the recipe must name the generator that training begins from; it names {recipe.start!r}")
     _check_roundings(spec, recipe)
     plain = build_generator(spec, seed=seed)
+    if start is not None:
+        begin_from(plain, spec, start)
     if not recipe.weight_form.plain:
         apply_form(plain, recipe.weight_form)
     with torch.random.fork_rng(devices=[]):

@@ -1,0 +1,74 @@
+"""Training that begins from a trained generator instead of random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from gan.errors import SpecError
+from gan.generators.generator import Generator
+from gan.generators.layers import Stage
+from gan.generators.structures import Residual
+from gan.spec import GeneratorSpec
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained generator, which stays as it is, and the spec that it has.
+
+    Attributes:
+        spec: that of the training to come, but for the number of residual blocks.
+        generator: whose weights are copied.
+        digest: of spec and weights.
+    """
+
+    spec: GeneratorSpec
+    generator: Generator
+    digest: str
+
+
+def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
+    """Copy the weights of ``start`` to ``generator``, which has the same or more residual blocks.
+
+    Blocks that it has beyond those of ``start`` add nothing at first, so that both make the same images (Chen et al.
+    2016, "Net2Net").
+
+    Raises:
+        SpecError: the specs differ in more than that.
+    """
+    own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
+    like = replace(start.spec, mechanisms=replace(start.spec.mechanisms, residual_blocks=own))
+    if like != spec or own < given:
+        raise SpecError(
+            "a training must begin from a generator of its own spec, or of one that differs in having fewer residual "
+            f"blocks; got {spec.digest[:12]} with {own} blocks and a start {start.spec.digest[:12]} with {given}"
+        )
+    blocks = [place for place, stage in enumerate(generator.stages) if isinstance(stage, Residual)]
+    if own > given and len(blocks) != own:
+        raise SpecError("multi_scale and feature_pyramid keep their blocks within: begin with as many residual blocks")
+    added = blocks[given:]
+    kept = [stage for place, stage in enumerate(generator.stages) if place not in added]
+    for mine, theirs in zip(kept, start.generator.stages, strict=True):
+        mine.load_state_dict(theirs.state_dict())
+    for name in ("class_code", "mapping"):
+        if (known := getattr(start.generator, name)) is not None:
+            getattr(generator, name).load_state_dict(known.state_dict())
+    for place in added:
+        _silence(generator.stages[place])
+
+
+def _silence(block: nn.Module) -> None:
+    """Set the last weights of a residual block to zero; those before them then still get a gradient soon."""
+    assert isinstance(block, Residual)
+    last = block.row.stages[-1]
+    assert isinstance(last, Stage)
+    if last.norm is None:
+        ends = [part for part in last.operator.modules() if any(True for _ in part.parameters(recurse=False))][-1:]
+    else:
+        ends = [last.norm]
+    with torch.no_grad():
+        for end in ends:
+            for weights in end.parameters():
+                weights.zero_()
