@@ -23,7 +23,7 @@ help:
 	@echo "make tiers       every published generator, then their page (ARGS=\"dataset.root=FOLDER training=published\"; hours)"
 	@echo "make record      the model that comes with the project: its scores again, one image proved and verified (minutes)"
 	@echo "make docs        the documentation as a web site (a warning is an error), its links and blocks of code tried"
-	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; hours)"
+	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; half an hour)"
 	@echo "make faults      every write broken off at any byte: what is left half written"
 	@echo "make mutation    the numerical cores and the verifier with a line changed: does a test notice (hours)"
 	@echo "make coverage    the statements that the fast tests run, and how large and alike the tree is"

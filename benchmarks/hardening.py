@@ -106,6 +106,7 @@ def write_page() -> None:
     fuzz, faults, house = part("fuzz") or [], part("fault_files"), part("house")
     content = {
         "fuzz": [{key: row[key] for key in ("target", "inputs", "crashes")} for row in fuzz],
+        "fuzz_findings_kept": sum(path.is_file() for path in (ROOT / "tests" / "fuzz" / "seeds").glob("*/*")),
         "fault_files": None if faults is None else {key: faults[key] for key in ("cases", "corrupt")},
         "mutation": part("mutation"),
         "coverage": None if not (house and house["after"]["run"]) else house["after"]["run"]["coverage"],

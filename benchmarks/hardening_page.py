@@ -21,7 +21,7 @@ def page_lines(content: Mapping[str, Any]) -> list[str]:
         *table(("what", "command", "figure"), _summary(content)),
         *_mutants(content["mutation"]),
         *_house(content["house"]),
-        *_readers(content["fuzz"]),
+        *_readers(content["fuzz"], content["fuzz_findings_kept"]),
         *_blocks("Blocks with a shortened command", "what is not tried", content["docs"], "shortened"),
         *_blocks("Blocks that no test runs", "why", content["docs"], "left_out"),
     ]
@@ -127,9 +127,17 @@ def _house(house: Mapping[str, Any] | None) -> list[str]:
     return ["", "## The tree", "", *table(("what", *(f"at `{found['commit']}`" for found in kept)), cells)]
 
 
-def _readers(fuzz: Iterable[Mapping[str, Any]]) -> list[str]:
-    rows = [(row["target"], f"{row['inputs']:,}", str(row["crashes"])) for row in fuzz]
-    return ["## Readers", "", *table(("reader", "inputs", "findings"), rows)] if rows else []
+def _readers(fuzz: Sequence[Mapping[str, Any]], kept: int) -> list[str]:
+    if not fuzz:
+        return []
+    return [
+        "## Readers",
+        "",
+        f"A reader's run ends at a finding. The {kept} inputs that earlier runs found are in `tests/fuzz/seeds`, and the",
+        "tests read them again.",
+        "",
+        *table(("reader", "inputs", "findings"), [(r["target"], f"{r['inputs']:,}", str(r["crashes"])) for r in fuzz]),
+    ]
 
 
 def _blocks(title: str, head: str, docs: Mapping[str, Any] | None, kind: str) -> list[str]:
