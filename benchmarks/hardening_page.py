@@ -133,8 +133,8 @@ def _readers(fuzz: Sequence[Mapping[str, Any]], kept: int) -> list[str]:
     return [
         "## Readers",
         "",
-        f"A reader's run ends at a finding. The {kept} inputs that earlier runs found are in `tests/fuzz/seeds`, and the",
-        "tests read them again.",
+        f"A reader's run ends at a finding. The {kept} inputs that earlier runs found are in `tests/fuzz/seeds`, where",
+        "the tests read them again.",
         "",
         *table(("reader", "inputs", "findings"), [(r["target"], f"{r['inputs']:,}", str(r["crashes"])) for r in fuzz]),
     ]
