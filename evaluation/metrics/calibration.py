@@ -30,6 +30,6 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
     require_same_length(probabilities, labels)
     confidence, predicted = probabilities.max(dim=1)
     correct = (predicted == labels).double()
-    index = ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)
+    index = ((confidence * bins).ceil().long() - 1).clamp(max=bins - 1)  # a row may be rounded above 1
     gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, index, correct - confidence)
     return float(gaps.abs().sum() / len(labels))

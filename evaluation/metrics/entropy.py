@@ -21,7 +21,7 @@ def mode_entropy(predicted: Tensor, num_classes: int) -> float:
     Raises:
         MetricError: empty, or a class outside [0, C).
     """
-    counts = torch.bincount(as_labels("predicted", predicted, num_classes), minlength=num_classes).double()
+    counts = torch.bincount(as_labels("predicted", predicted, num_classes)).double()
     shares = counts[counts > 0] / counts.sum()
     return max(0.0, float(-(shares * shares.log()).sum()))
 

@@ -35,6 +35,20 @@ def test_bins_are_open_below_and_closed_above() -> None:
     assert value == pytest.approx(abs(-0.75 + 0.4) / 2, abs=1e-12)
 
 
+def test_a_confidence_that_is_rounded_above_one_is_in_the_last_bin() -> None:
+    probabilities = torch.tensor([[1 + 5e-7, 0.0], [0.99, 0.01]], dtype=torch.float64)
+    value = expected_calibration_error(probabilities, torch.tensor([0, 1]))
+    assert value == pytest.approx(0.99 / 2, abs=1e-6)
+
+
+def test_the_two_lowest_of_fifteen_bins_are_apart() -> None:
+    """Their edge is at 0.0667; where the gaps of both fell together they would cancel."""
+    confidences = torch.tensor([0.064, 0.069], dtype=torch.float64)
+    probabilities = ((1 - confidences) / 39)[:, None].repeat(1, 40)
+    probabilities[:, 0] = confidences
+    assert expected_calibration_error(probabilities, torch.tensor([0, 1])) == pytest.approx((0.936 + 0.069) / 2)
+
+
 @pytest.mark.parametrize(("classes", "spread"), [(7, 2.0), (40, 0.5)])  # of few classes none is in the lowest bin
 def test_agrees_with_a_naive_loop(classes: int, spread: float) -> None:
     generator = torch.Generator().manual_seed(1)
@@ -63,9 +77,9 @@ def test_bad_input() -> None:
         expected_calibration_error(good, torch.tensor([2]))
     with pytest.raises(MetricError, match="^labels must be integers"):
         expected_calibration_error(good, torch.tensor([0.0]))
-    with pytest.raises(MetricError, match="must be finite"):
+    with pytest.raises(MetricError, match="^probabilities must be finite"):
         expected_calibration_error(good * float("nan"), torch.tensor([0]))
-    with pytest.raises(MetricError, match="rows that sum to 1"):
+    with pytest.raises(MetricError, match="^probabilities must be non-negative with rows that sum to 1"):
         expected_calibration_error(good * 2, torch.tensor([0]))
     with pytest.raises(MetricError, match="N >= 1"):
         expected_calibration_error(torch.empty(0, 2), torch.empty(0, dtype=torch.int64))

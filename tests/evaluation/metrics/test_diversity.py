@@ -54,7 +54,7 @@ def test_classes_weigh_the_same_whatever_their_size() -> None:
 
 @pytest.mark.parametrize("labels", [[0, 0, 1], [0, 0, 0]])
 def test_a_class_with_fewer_than_two_images_is_an_error(labels: list[int]) -> None:
-    with pytest.raises(MetricError, match="at least two images of every class"):
+    with pytest.raises(MetricError, match="at least two images of every class; got . of class 1; draw 4 or more"):
         intra_class_diversity(torch.zeros(3, 3, 2, 2), torch.tensor(labels), 2)
 
 

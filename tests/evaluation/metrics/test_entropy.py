@@ -24,10 +24,22 @@ def test_a_quarter_and_three_quarters() -> None:
     assert normalised_mode_entropy(torch.tensor([0, 2, 2, 2]), 3) == pytest.approx(expected / math.log(3), rel=1e-14)
 
 
+def test_two_classes_are_enough() -> None:
+    expected = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
+    assert normalised_mode_entropy(torch.tensor([0, 1, 1, 1]), 2) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("classes", [5, 13, 31])
+def test_rounding_does_not_lift_the_share_above_one(classes: int) -> None:
+    predicted = torch.arange(classes)
+    assert mode_entropy(predicted, classes) > math.log(classes), "or this tests nothing"
+    assert normalised_mode_entropy(predicted, classes) == 1.0
+
+
 def test_bad_input() -> None:
     with pytest.raises(MetricError, match="N >= 1"):
         mode_entropy(torch.empty(0, dtype=torch.int64), 3)
-    with pytest.raises(MetricError, match=r"\[0, 3\)"):
+    with pytest.raises(MetricError, match=r"^predicted must lie in \[0, 3\)"):
         mode_entropy(torch.tensor([3]), 3)
     with pytest.raises(MetricError, match="num_classes must be at least 2"):
         normalised_mode_entropy(torch.tensor([0]), 1)

@@ -50,9 +50,17 @@ def test_a_class_outside_the_range_is_an_error() -> None:
         confusion_counts(PREDICTED.clamp(max=1), LABELS, 2)
 
 
-def test_float_labels_are_an_error() -> None:
-    with pytest.raises(MetricError, match="must be integers"):
-        accuracy(torch.tensor([float("nan")]), torch.tensor([0]))
+@pytest.mark.parametrize("metric", [accuracy, lambda p, t: confusion_counts(p, t, 3)])
+def test_an_error_names_the_argument(metric) -> None:
+    whole = torch.tensor([0])
+    for predicted, labels, name in ((whole.float(), whole, "predicted"), (whole, whole.float(), "labels")):
+        with pytest.raises(MetricError, match=f"^{name} must be integers"):
+            metric(predicted, labels)
+
+
+def test_a_predicted_class_outside_the_range_is_an_error() -> None:
+    with pytest.raises(MetricError, match=r"^predicted must lie in \[0, 2\); got 0 to 2"):
+        confusion_counts(PREDICTED, LABELS.clamp(max=1), 2)
 
 
 def test_a_class_without_images_is_an_error() -> None:
