@@ -63,5 +63,4 @@ def _root(covariance: Tensor) -> Tensor:
     matrix = as_finite_matrix("covariance", covariance)
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
     kept = values > len(values) * torch.finfo(torch.float64).eps * values[-1].clamp_min(0.0)
-    kept &= values > 0
     return torch.mul(vectors[:, kept], values[kept].sqrt())

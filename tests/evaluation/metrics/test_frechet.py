@@ -3,6 +3,7 @@ import torch
 
 from evaluation.errors import MetricError
 from evaluation.metrics import GaussianStatistics, frechet_distance, gaussian_statistics
+from evaluation.metrics.frechet import _root
 
 
 def normal(rows: int, columns: int, seed: int) -> torch.Tensor:
@@ -77,3 +78,12 @@ def test_nan_means_are_errors() -> None:
     for pair in ((bad, bad), (bad, good), (good, bad)):
         with pytest.raises(MetricError, match="^mean must be finite"):
             frechet_distance(*pair)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "rank"),
+    [([4.0, 1e-15], 1), ([4.0, 1e-14], 2), ([4e-6, 1e-20], 2), ([4e-6, 1e-21], 1), ([0.0, 0.0], 0)],
+)
+def test_what_rounding_makes_of_a_covariance_is_left_out(eigenvalues: list[float], rank: int) -> None:
+    """Of two numbers the smaller must be above 4.4e-16 of the greater."""
+    assert _root(torch.diag(torch.tensor(eigenvalues, dtype=torch.float64))).shape == (2, rank)

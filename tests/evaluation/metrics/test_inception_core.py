@@ -39,6 +39,14 @@ def test_lies_between_one_and_the_number_of_classes() -> None:
     assert 1.0 <= inception_score(rows, splits=3).mean <= 6.0
 
 
+def test_ten_splits_unless_told_and_one_row_each_is_enough() -> None:
+    rows = torch.rand(10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).softmax(dim=1)
+    assert inception_score(rows) == inception_score(rows, 10)
+    assert inception_score(rows).mean == pytest.approx(1.0)  # a split of one row is its own marginal
+    with pytest.raises(MetricError, match="1 <= splits <= samples; got 10 splits, 9 samples"):
+        inception_score(rows[:9])
+
+
 def test_bad_input() -> None:
     rows = torch.full((4, 2), 0.5)
     with pytest.raises(MetricError, match="got 5 splits, 4 samples"):
