@@ -30,7 +30,8 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 FILES = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml"))
 LISTS = [name for name in FILES if name.startswith(("tier", "advanced")) and "/" not in name]
 TAUGHT = ("tier4/exp_030", "advanced/distillation", "advanced/distillation_kl")
-EXPERIMENTS = [name for name in FILES if name not in LISTS and name not in TAUGHT]
+STARTED = ("record_finish",)
+EXPERIMENTS = [name for name in FILES if name not in (*LISTS, *TAUGHT, *STARTED)]
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -139,7 +140,7 @@ def test_a_list_trains_a_teacher_before_its_student(name: str) -> None:
 
 def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
     missing = f"training.teacher={tmp_path}/exp_025-strong"  # not the folder of a study that was run here
-    with pytest.raises(ConfigError, match=r"generator\.safetensors.* has 0; train the teacher first"):
+    with pytest.raises(ConfigError, match=r"generator\.safetensors.* has 0; train that one first"):
         build_settings(composed("experiment=tier4/exp_030", "dataset.root=somewhere", missing))
     spec = GeneratorSpec(family="subpixel", latent_dim=4, conditioning="one_hot", widths=(8, 4))
     save_generator(tmp_path / "candidate", spec, build_generator(spec))
@@ -147,6 +148,20 @@ def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
     assert settings.teacher is not None
     assert settings.recipe.distillation is not None
     assert settings.recipe.distillation.teacher == settings.teacher.digest
+
+
+def test_what_goes_on_from_a_generator_needs_it(tmp_path: Path) -> None:
+    experiment = ("experiment=record_finish", "dataset.root=somewhere", f"training.start={tmp_path}")
+    with pytest.raises(ConfigError, match=r"^training\.start must be a folder with one .* has 0; train that one first"):
+        build_settings(composed(*experiment))
+    spec = build_settings(composed("experiment=record", "dataset.root=x")).space.suggest_spec(
+        optuna.create_study().ask(), num_classes=10, image_size=32
+    )
+    save_generator(tmp_path / "candidate", spec, build_generator(spec))
+    settings = build_settings(composed(*experiment))
+    assert settings.start is not None
+    assert settings.start.spec == spec
+    assert settings.recipe.start == settings.start.digest
 
 
 def test_what_a_study_may_go_on_with(tmp_path: Path) -> None:
