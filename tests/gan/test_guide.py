@@ -1,4 +1,5 @@
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,30 @@ def test_the_last_images_replace_the_oldest(guide: Guide, tiny_dataset: ImageDat
     assert torch.allclose(energy.recent[0, 3:], features[3:50], atol=1e-5)
 
 
+def test_few_images_are_remembered_from_the_first_on(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    energy, rng = energy_of(guide, tiny_dataset), torch.Generator().manual_seed(0)
+    images = torch.rand(5, 3, 16, 16, generator=rng)
+    for part in (images[:3], images[3:]):
+        energy(part, torch.ones(len(part), dtype=torch.int64), rng)
+    assert energy.counts.tolist() == [0, 5]
+    assert torch.allclose(energy.recent[1, :5], energy.features(images), atol=1e-5)
+    assert not energy.recent[1, 5:].any()
+
+
+@pytest.mark.parametrize("weight", [0.25, 3.0])
+def test_moments_are_added_with_their_weight(weight: float, guide: Guide, tiny_dataset: ImageDataset) -> None:
+    images = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    labels = torch.arange(12) % 2
+    with_moments = energy_of(guide, tiny_dataset, replace(ENERGY, moments=weight))
+    own = energy_of(guide, tiny_dataset, replace(ENERGY, moments=1.0))
+    assert own._moments is not None
+    moments = own._moments(own.features(images), labels)
+    plain = energy_of(guide, tiny_dataset)(images, labels, torch.Generator().manual_seed(0))
+    found = with_moments(images, labels, torch.Generator().manual_seed(0))
+    assert abs(float(moments)) > 1e-3
+    assert float(found) == pytest.approx(float(plain + weight * moments), rel=1e-4)
+
+
 def test_autocast_keeps_the_distance_in_float32(guide: Guide, tiny_dataset: ImageDataset) -> None:
     images = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     labels, found = torch.zeros(60, dtype=torch.int64), []
@@ -286,11 +311,25 @@ def test_a_class_without_images_cannot_be_compared(guide: Guide, tiny_dataset: I
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"weight": 0.0}, {"whitening": 2.0}, {"real_images": 0}, {"generated_images": 5}, {"moments": -1.0}]
+    ("wrong", "said"),
+    [
+        ({"weight": 0.0}, "^an energy distance needs a positive weight, a whitening in .* got 0.0, 0.5 and 0.0$"),
+        ({"weight": math.inf}, "needs a positive weight"),
+        ({"whitening": 2.0}, "a whitening in"),
+        ({"real_images": 0}, "^an energy distance needs at least 1 real and 50 generated .* got 0 and 50$"),
+        ({"generated_images": 49}, "needs at least 1 real"),
+        ({"moments": -1.0}, "moments of at least 0"),
+        ({"moments": math.inf}, "moments of at least 0"),
+    ],
 )
-def test_impossible_distances_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(SpecError):
+def test_impossible_distances_are_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
         replace(ENERGY, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("right", [{"weight": 0.5}, {"whitening": 0.0}, {"whitening": 1.0}, {"real_images": 1}])
+def test_limits_of_distances_are_allowed(right: dict[str, float]) -> None:
+    assert replace(ENERGY, **right) != ENERGY  # type: ignore[arg-type]
 
 
 RECIPE = TrainingRecipe(discriminator_widths=(8, 8), batch_size=8, guide=SPEC, selected_share=0.5, energy=ENERGY)
