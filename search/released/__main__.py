@@ -6,18 +6,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from atomic_files import write_text
 from evaluation.classifier import load_shipped
-from gan.training import CHECKPOINT_NAME, checkpoint_identity
-from search.candidate import CANDIDATE_NAME, Candidate
 from search.configured import Configured, configured
 from search.errors import ConfigError
 from search.finalists import cas_conditions
-from search.guide import GUIDE_WEIGHTS
 from search.options import Options, parse_options
 from search.pictures import GRID_COLUMNS
 from search.released.again import TOLERANCE, again_lines, score_again
@@ -27,6 +22,7 @@ from search.released.pictures import save_beside_real, save_front
 from search.released.prove import prove_released
 from search.released.record import proof_figures, record_row, record_table
 from search.released.request import read_proof_request
+from search.released.training import training_facts
 from search.released.write import file_facts, write_released
 from search.reproduce.request import tolerance_of
 from search.run import problem_in
@@ -48,7 +44,8 @@ Models that come with the project: {models}.
       status 0 if all are within X, times the recorded figure where that is above 1; default {tolerance}.
 
   python -m search.released write model=NAME folder=TRIAL dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
-      Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME.
+      Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME. After
+      training.start, earlier=FOLDER must name what that named, a trial's folder or a model's.
 
   python -m search.released score model=NAME [samples=10000] dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Score its circuit's images beside as many real ones; scores.cas_images of them (default: as many as the training
@@ -66,7 +63,7 @@ Models that come with the project: {models}.
 
 OVERRIDES are those of python -m search: budgets.proving.memory_bytes bounds the planned circuits, for example.
 """
-_OWN = ("model", "folder", "samples", "tolerance", "out", "front", "tiers")
+_OWN = ("model", "folder", "earlier", "samples", "tolerance", "out", "front", "tiers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,9 +113,11 @@ def _check(options: Options, overrides: list[str]) -> bool:
 
 
 def _write(options: Options, overrides: list[str]) -> bool:
-    _take_only(options, ("model", "folder"))
+    _take_only(options, ("model", "folder", "earlier"))
     if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
         raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
+    before = options.one("earlier")
+    training = training_facts(folder, None if before is None else Path(before))
     session = _session(overrides)
     settings, dataset = session.settings, session.dataset
     spec, generator = load_generator(folder)
@@ -131,19 +130,10 @@ def _write(options: Options, overrides: list[str]) -> bool:
         classifier=classifier,
         planning=settings.proving.planning,
         root=MODELS,
-        training=_training(folder),
+        training=training,
     )
     print(f"{model.folder}: " + "; ".join(f"{kind} {layout}" for kind, layout in model.layouts.items()))
     return True
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    """Say how the candidate in ``folder`` was trained."""
-    candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
-    found = {"recipe": candidate.recipe.form, "budget": asdict(candidate.budget), "seed": candidate.seed}
-    if (checkpoint := folder / CHECKPOINT_NAME).exists() and "guide" in (made_by := checkpoint_identity(checkpoint)):
-        found[GUIDE_WEIGHTS] = made_by["guide"]
-    return found
 
 
 def _score(options: Options, overrides: list[str]) -> bool:

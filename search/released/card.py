@@ -78,7 +78,9 @@ def _training_line(training: Mapping[str, Any]) -> str:
         return NOTHING
     limits = ", ".join(f"{number(value)} {name}" for name, value in budget.items() if value is not None)
     guided = "with" if recipe.get("guide") else "without"
-    return f"{limits}, {guided} a guide, seed {training.get('seed')}; the recipe is in model.json"
+    found = f"{limits}, {guided} a guide, seed {training.get('seed')}; the recipe is in model.json"
+    before = training.get("begun_from")
+    return found if before is None else f"{found}. It began from another's weights: {_training_line(before)}"
 
 
 def _scores(row: Mapping[str, Any], scores: Mapping[str, Any]) -> str:

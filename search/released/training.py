@@ -1,0 +1,55 @@
+"""How a trial was trained, as the facts of a model tell it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gan.training import CHECKPOINT_NAME, checkpoint_identity
+from search.candidate import CANDIDATE_NAME, Candidate
+from search.errors import ConfigError
+from search.guide import GUIDE_WEIGHTS
+from search.released.model import FACTS_NAME, read_released
+from search.teacher import load_start
+
+BEGUN_FROM = "begun_from"
+"""What the training before is called, where there was one."""
+
+
+def training_facts(folder: Path, earlier: Path | None = None) -> dict[str, Any]:
+    """Give recipe, budget and seed of the candidate in ``folder``, and those of what its training began from.
+
+    Args:
+        folder: of a trial.
+        earlier: the folder of that generator, a trial's or a model's, where training began from one.
+
+    Raises:
+        ConfigError: ``earlier`` is missing, superfluous, or another generator's folder.
+    """
+    found, start = _own_facts(folder)
+    if not start and earlier is None:
+        return found
+    if earlier is None or not start:
+        raise ConfigError(
+            "earlier=FOLDER must be given where training.start was, and only there; this training began from "
+            f"{f'the generator {start[:12]}' if start else 'random weights'}"
+        )
+    if (digest := load_start(earlier).digest) != start:
+        raise ConfigError(f"earlier={earlier} must hold the generator {start[:12]}; it holds {digest[:12]}")
+    is_model = (earlier / FACTS_NAME).is_file()
+    before = read_released(earlier.name, earlier.parent).training if is_model else _own_facts(earlier)[0]
+    return {**found, BEGUN_FROM: dict(before)}
+
+
+def _own_facts(folder: Path) -> tuple[dict[str, Any], str]:
+    """Recipe, budget, seed and guide, and the digest of what training began from."""
+    candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
+    found: dict[str, Any] = {
+        "recipe": candidate.recipe.form,
+        "budget": asdict(candidate.budget),
+        "seed": candidate.seed,
+    }
+    if (checkpoint := folder / CHECKPOINT_NAME).exists() and "guide" in (made_by := checkpoint_identity(checkpoint)):
+        found[GUIDE_WEIGHTS] = made_by["guide"]
+    return found, candidate.recipe.start

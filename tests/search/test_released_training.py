@@ -1,0 +1,54 @@
+"""What a model's facts say of a training that began from another generator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gan.generators import build_generator
+from gan.training import TrainingBudget
+from search.candidate import CANDIDATE_NAME, Candidate
+from search.errors import ConfigError
+from search.released.card import _training_line
+from search.released.training import BEGUN_FROM, training_facts
+from search.teacher import load_start
+from search.weights import save_generator
+
+
+@pytest.fixture
+def trials(tiny_candidate: Candidate, tmp_path: Path) -> tuple[Path, Path]:
+    """A trial, and one that went on from it."""
+    first = replace(tiny_candidate, budget=TrainingBudget(images=640))
+    folders = tmp_path / "first", tmp_path / "second"
+    save_generator(folders[0], first.spec, build_generator(first.spec, seed=1))
+    recipe = replace(first.recipe, start=load_start(folders[0]).digest)
+    second = replace(first, recipe=recipe, budget=TrainingBudget(images=64))
+    save_generator(folders[1], second.spec, build_generator(second.spec, seed=2))
+    for folder, candidate in zip(folders, (first, second), strict=True):
+        (folder / CANDIDATE_NAME).write_text(candidate.to_json())
+    return folders
+
+
+def test_both_trainings_are_told(trials: tuple[Path, Path]) -> None:
+    first, second = trials
+    before = training_facts(first)
+    assert BEGUN_FROM not in before
+    found = training_facts(second, first)
+    assert found[BEGUN_FROM] == before
+    assert found["recipe"]["start"] == load_start(first).digest
+    line = _training_line(found)
+    assert line.startswith("64 images, without a guide")
+    assert "It began from another's weights: 640 images, without a guide" in line
+    assert "began" not in _training_line(before)
+
+
+def test_the_generator_that_training_began_from_must_be_named(trials: tuple[Path, Path]) -> None:
+    first, second = trials
+    with pytest.raises(ConfigError, match="^earlier=FOLDER must be given where training.start was"):
+        training_facts(second)
+    with pytest.raises(ConfigError, match="began from random weights$"):
+        training_facts(first, second)
+    with pytest.raises(ConfigError, match="must hold the generator"):
+        training_facts(second, second)
