@@ -25,7 +25,7 @@ help:
 	@echo "make docs        the documentation as a web site (a warning is an error), its links and blocks of code tried"
 	@echo "make fuzz        every reader of files with 100,000 made-up inputs each (ARGS=\"TARGET --inputs N\"; half an hour)"
 	@echo "make faults      every write broken off at any byte: what is left half written"
-	@echo "make mutation    the numerical cores and the verifier with a line changed: does a test notice (hours, or ARGS=\"--most 500\")"
+	@echo "make mutation    the numerical cores and the verifier with a line changed: does a test notice (500 in an hour; ARGS=\"--most N\")"
 	@echo "make coverage    the statements that the fast tests run, and how large and alike the tree is"
 	@echo "make dist        sdist and wheel, and a study with a proof by the wheel in an empty environment (minutes)"
 	@echo "make clean       remove environment, caches and build products; mlruns/ stays"

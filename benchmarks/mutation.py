@@ -1,6 +1,6 @@
 """Try mutants in random order, so that those tried at any time stand for all.
 
-    python benchmarks/mutation.py [--most N] [--children 1]
+    python benchmarks/mutation.py [--most 500] [--children 1]
 
 mutmut (``[tool.mutmut]`` of pyproject.toml) makes the mutants of the numerical cores, of the audit and of the verifier
 in mutants/, and keeps there what became of each; a later run goes on. By itself it would try the cheap ones first.
@@ -40,9 +40,9 @@ def untried() -> list[str]:
 
 
 def main() -> None:
-    """Try them all, or as many as asked for."""
+    """Try as many as asked for of those that are left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most", type=int, help="mutants to try in this run; all that are left without it")
+    parser.add_argument("--most", type=int, default=500, help="mutants to try in this run")
     parser.add_argument("--children", type=int, default=1, help="how many at a time")
     given = parser.parse_args()
     run([FIRST], given.children)
