@@ -111,6 +111,7 @@ def write_page() -> None:
         "mutation": part("mutation"),
         "coverage": None if not (house and house["after"]["run"]) else house["after"]["run"]["coverage"],
         "docs": part("docs"),
+        "browser": part("browser"),
         "house": house,
     }
     write_text(RESULTS / "hardening.json", json.dumps(content, indent=1) + "\n")

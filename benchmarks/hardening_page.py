@@ -53,6 +53,10 @@ def _summary(content: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     ]
     for what, target, part, text in rows:
         yield what, f"`make {target}`", text(content[part]) if content[part] else _MISSING
+    if seen := content["browser"]:
+        widths = " and ".join(str(width) for width in seen["widths"])
+        figure = f"{seen['pages']} pages at {widths} pixels, {seen['wrong']} not in order"
+        yield "pages in a browser", "`benchmarks/browser_docs.py`", figure
 
 
 def _fuzzed(rows: Sequence[Mapping[str, Any]]) -> str:
