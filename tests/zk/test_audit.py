@@ -85,7 +85,12 @@ def test_private_values_need_their_number(tmp_path: Path) -> None:
     unknown = audit_wiring(pk, settings, vk)
     assert unknown.verdict is Wiring.UNCHECKED
     assert "8 values are read from nowhere" in unknown.reason
-    assert audit_wiring(pk, settings, vk, private_values=8).verdict is Wiring.LINKED
+    enough = audit_wiring(pk, settings, vk, private_values=8)
+    assert enough.verdict is Wiring.LINKED
+    assert enough.reason == (
+        f"in {enough.columns} columns every value read has a source, every value written is used, "
+        f"{enough.public_values} public values tied; 8 private values are read from nowhere, as they may be"
+    )
     fewer = audit_wiring(pk, settings, vk, private_values=7)
     assert fewer.verdict is Wiring.UNLINKED
     assert "8 values are read from nowhere, and only 7 are private" in fewer.reason
