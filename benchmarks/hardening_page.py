@@ -91,6 +91,8 @@ def _mutants(mutation: Mapping[str, Any] | None) -> list[str]:
         "",
         "## Mutants by file",
         "",
+        "They are drawn at random, and of each 500 that are drawn those with fast tests are tried first.",
+        "",
         *table(("file", "mutants", "noticed", "survived", "reached by no test"), rows),
     ]
 
