@@ -281,8 +281,8 @@ def _begun(recipe: TrainingRecipe, config: Mapping[str, Any]) -> tuple[TrainingR
     """Load the generator that training begins from, and put its digest into the recipe."""
     if config.get("start") is None:
         return recipe, None
-    start = load_start(Path(config["start"]))
-    return dataclasses.replace(recipe, start=start.digest), start
+    start = load_start(Path(config["start"]), discriminator=bool(config.get("start_discriminator")))
+    return dataclasses.replace(recipe, start=start.digest, start_discriminator=start.discriminator_digest), start
 
 
 def find_cost_model(path: str | None) -> CostModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from gan.digest import json_digest
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
-from gan.training import Start, Teacher
+from gan.training import CHECKPOINT_NAME, Start, Teacher, checkpoint_discriminator
 from search.errors import ConfigError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator
 
@@ -25,12 +26,30 @@ def load_teacher(folder: Path, device: torch.device) -> Teacher:
     return Teacher(spec, generator.to(device).requires_grad_(False), digest)
 
 
-def load_start(folder: Path) -> Start:
-    """Load what training begins from, as :func:`load_teacher` does, or from the folder of a model that is shipped."""
-    return Start(*_trained(folder, "training.start"))
+def load_start(folder: Path, *, discriminator: bool = False) -> Start:
+    """Load what training begins from, as :func:`load_teacher` does, or from the folder of a model that is shipped.
+
+    With ``discriminator`` the one in the trial's checkpoint goes on with it.
+
+    Raises:
+        ConfigError: no generator is there, or several are.
+        DamagedCheckpointError: the checkpoint is not there, unreadable, or without a discriminator.
+    """
+    found = Start(*_trained(folder, "training.start"))
+    if not discriminator:
+        return found
+    return replace(found, discriminator=checkpoint_discriminator(_place(folder, "training.start") / CHECKPOINT_NAME))
 
 
 def _trained(folder: Path, option: str) -> tuple[GeneratorSpec, Generator, str]:
+    place = _place(folder, option)
+    spec, generator = load_generator(place)
+    weights = hashlib.sha256((place / WEIGHTS_NAME).read_bytes()).hexdigest()
+    return spec, generator, json_digest({"spec": spec.digest, "weights": weights})
+
+
+def _place(folder: Path, option: str) -> Path:
+    """Find the folder with the generator: this one, or the only one in it."""
     here = (folder / WEIGHTS_NAME).is_file()
     found = [folder] if here else sorted(path.parent for path in folder.glob(f"*/{WEIGHTS_NAME}"))
     if len(found) != 1:
@@ -38,6 +57,4 @@ def _trained(folder: Path, option: str) -> tuple[GeneratorSpec, Generator, str]:
             f"{option} must be a folder with one {WEIGHTS_NAME} and its {SPEC_NAME}; {folder} has "
             f"{len(found)}; train that one first, or name the candidate's own folder"
         )
-    spec, generator = load_generator(found[0])
-    weights = hashlib.sha256((found[0] / WEIGHTS_NAME).read_bytes()).hexdigest()
-    return spec, generator, json_digest({"spec": spec.digest, "weights": weights})
+    return found[0]

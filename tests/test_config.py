@@ -16,8 +16,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from evaluation.classifier import build_classifier, build_judge
 from gan.discriminators import DiscriminatorSpec
+from gan.errors import DamagedCheckpointError
 from gan.generators import build_generator
 from gan.spec import GeneratorSpec
+from gan.training import CHECKPOINT_NAME
 from search.errors import ConfigError
 from search.layers.run import build_settings as build_benchmark_settings
 from search.run import build_settings
@@ -162,6 +164,13 @@ def test_what_goes_on_from_a_generator_needs_it(tmp_path: Path) -> None:
     assert settings.start is not None
     assert settings.start.spec == spec
     assert settings.recipe.start == settings.start.digest
+    assert settings.recipe.start_discriminator == ""
+    with pytest.raises(DamagedCheckpointError, match="checkpoint with a discriminator"):
+        build_settings(composed(*experiment, "training.start_discriminator=true"))
+    torch.save({"state": {"discriminator": {"weight": torch.ones(2)}}}, tmp_path / "candidate" / CHECKPOINT_NAME)
+    settings = build_settings(composed(*experiment, "training.start_discriminator=true"))
+    assert settings.start is not None
+    assert settings.recipe.start_discriminator == settings.start.discriminator_digest != ""
 
 
 def test_what_a_study_may_go_on_with(tmp_path: Path) -> None:

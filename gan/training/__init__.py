@@ -1,6 +1,6 @@
 """Training a conditional generator; imports without Optuna, MLflow, Hydra or EZKL."""
 
-from gan.training.checkpoint import checkpoint_identity, earlier_checkpoint
+from gan.training.checkpoint import checkpoint_discriminator, checkpoint_identity, earlier_checkpoint
 from gan.training.distillation import Distillation, Teacher
 from gan.training.hardware import resolve_device, trains_in_bf16
 from gan.training.loop import CHECKPOINT_NAME, TrainingIntervals, train_generator
@@ -26,6 +26,7 @@ __all__ = [
     "TrainingRecord",
     "TrainingResult",
     "WeightForm",
+    "checkpoint_discriminator",
     "checkpoint_identity",
     "earlier_checkpoint",
     "published_budget",

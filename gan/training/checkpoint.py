@@ -86,6 +86,28 @@ def checkpoint_identity(path: Path) -> dict[str, str]:
     )
 
 
+def checkpoint_discriminator(path: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of the discriminator in the checkpoint at ``path``, on the CPU, whatever run it is of.
+
+    Raises:
+        DamagedCheckpointError: the file is unreadable, or its training had no discriminator.
+    """
+
+    def weights(content: Any) -> dict[str, torch.Tensor]:
+        found = content["state"]["discriminator"]
+        if not all(isinstance(value, torch.Tensor) for value in found.values()):
+            raise ValueError("its discriminator is more than tensors")
+        return {str(name): value for name, value in found.items()}
+
+    return read_archive(
+        path,
+        weights,
+        wanted="be a training checkpoint with a discriminator",
+        refused=DamagedCheckpointError,
+        device=torch.device("cpu"),
+    )
+
+
 def first_checkpoint(paths: Sequence[Path], identity: dict[str, str], *, device: torch.device) -> dict[str, Any] | None:
     """Return the state of the first file in ``paths`` that was made by the run of ``identity``; None without one."""
     for path in paths:

@@ -33,6 +33,7 @@ _LATER_FIELDS = (
     "energy",
     "restarts",
     "start",
+    "start_discriminator",
 )
 
 
@@ -74,6 +75,7 @@ class TrainingRecipe:
             leaves it out.
         start: digest of the trained generator whose weights are the first ones (:mod:`gan.training.start`); empty for
             random ones.
+        start_discriminator: digest of the discriminator that goes on with it; empty for a new one.
     """
 
     loss: str = "hinge"
@@ -104,6 +106,7 @@ class TrainingRecipe:
     energy: EnergySettings | None = None
     restarts: tuple[float, ...] = ()
     start: str = ""
+    start_discriminator: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -137,6 +140,8 @@ class TrainingRecipe:
                 "restarts must rise within (0, 1), and need rates that fall (decay_from below 1); got "
                 f"{list(self.restarts)} with decay_from={self.decay_from}"
             )
+        if self.start_discriminator and not self.start:
+            raise SpecError("a discriminator can only go on with its generator; give the start, too")
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
         for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):

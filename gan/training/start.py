@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from gan.digest import tensors_digest
 from gan.errors import SpecError
 from gan.generators.generator import Generator
 from gan.generators.layers import Stage
@@ -22,11 +24,18 @@ class Start:
         spec: that of the training to come, but for the number of residual blocks.
         generator: whose weights are copied.
         digest: of spec and weights.
+        discriminator: weights of the one that judged it, to go on with; None for a new one.
     """
 
     spec: GeneratorSpec
     generator: Generator
     digest: str
+    discriminator: Mapping[str, Tensor] | None = None
+
+    @property
+    def discriminator_digest(self) -> str:
+        """sha256 of the discriminator's weights; empty without one."""
+        return "" if self.discriminator is None else tensors_digest(self.discriminator)
 
 
 def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
@@ -57,6 +66,23 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
             getattr(generator, name).load_state_dict(known.state_dict())
     for place in added:
         _silence(generator.stages[place])
+
+
+def judge_from(discriminator: nn.Module, start: Start) -> None:
+    """Copy the weights of the discriminator that comes with ``start``, if one does.
+
+    Raises:
+        SpecError: it is of another kind or size.
+    """
+    if start.discriminator is None:
+        return
+    try:
+        discriminator.load_state_dict(start.discriminator)
+    except RuntimeError as error:  # torch names each tensor that is missing, superfluous or of another shape
+        raise SpecError(
+            "the recipe's discriminator must be the one that goes on with the start (discriminator, "
+            f"discriminator_widths, auxiliary_weight); {error}"
+        ) from error
 
 
 def _silence(block: nn.Module) -> None:

@@ -20,7 +20,7 @@ from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
 from gan.training.progressive import Growing
 from gan.training.recipe import TrainingRecipe
-from gan.training.start import Start, begin_from
+from gan.training.start import Start, begin_from, judge_from
 from gan.training.variational import Encoder
 from gan.training.weight_forms import apply_form
 
@@ -100,8 +100,9 @@ def build_state(
     """
     if (recipe.guide is None) != (guide is None):
         raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
-    if recipe.start != ("" if start is None else start.digest):
-        raise SpecError(f"the recipe must name the generator that training begins from; it names {recipe.start!r}")
+    named = (recipe.start, recipe.start_discriminator)
+    if named != (("", "") if start is None else (start.digest, start.discriminator_digest)):
+        raise SpecError(f"the recipe must name the generator that training begins from; it names {named}")
     _check_roundings(spec, recipe)
     plain = build_generator(spec, seed=seed)
     if start is not None:
@@ -116,6 +117,8 @@ def build_state(
             generator = Growing(plain, spec, recipe.progressive.sizes)
     generator.to(device)
     discriminator = build_discriminator(discriminator_spec(spec, recipe, 1), seed=seed + 1).to(device)
+    if start is not None:
+        judge_from(discriminator, start)
     half = None
     if recipe.dual_discriminator:
         half = build_discriminator(discriminator_spec(spec, recipe, 2), seed=seed + 5).to(device)

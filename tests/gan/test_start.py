@@ -9,11 +9,18 @@ import pytest
 import torch
 
 from gan.data import ImageDataset
-from gan.errors import CheckpointError, SpecError
+from gan.errors import CheckpointError, DamagedCheckpointError, SpecError
 from gan.generators import Generator, build_generator
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
-from gan.training import Start, TrainingBudget, TrainingRecipe, train_generator
+from gan.training import (
+    CHECKPOINT_NAME,
+    Start,
+    TrainingBudget,
+    TrainingRecipe,
+    checkpoint_discriminator,
+    train_generator,
+)
 from gan.training.start import begin_from
 from gan.training.state import build_state
 
@@ -94,3 +101,39 @@ def test_recipe_and_start_come_together(tiny_spec: GeneratorSpec, tiny_dataset: 
             tiny_spec, named, budget, tiny_dataset, seed=0, device=CPU, folder=tmp_path,
             start=start,
         )  # fmt: skip
+
+
+def test_the_discriminator_goes_on_where_asked(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    train_generator(tiny_spec, RECIPE, TrainingBudget(steps=2), tiny_dataset, seed=0, device=CPU, folder=tmp_path)
+    start = replace(start_of(tiny_spec), discriminator=checkpoint_discriminator(tmp_path / CHECKPOINT_NAME))
+    recipe = replace(RECIPE, start="nine", start_discriminator=start.discriminator_digest)
+    state = build_state(tiny_spec, recipe, tiny_dataset, seed=5, device=CPU, start=start)
+    assert start.discriminator is not None
+    found = state.discriminator.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in start.discriminator.items())
+    plain = build_state(
+        tiny_spec, replace(RECIPE, start="nine"), tiny_dataset, seed=5, device=CPU, start=start_of(tiny_spec)
+    )
+    assert not all(torch.equal(plain.discriminator.state_dict()[name], found[name]) for name in found)
+    wider = replace(recipe, discriminator_widths=(8, 16))
+    with pytest.raises(SpecError, match="must be the one that goes on with the start"):
+        build_state(tiny_spec, wider, tiny_dataset, seed=5, device=CPU, start=start)
+    for wrong in (replace(recipe, start_discriminator=""), replace(recipe, start_discriminator="x")):
+        with pytest.raises(SpecError, match="must name the generator"):
+            build_state(tiny_spec, wrong, tiny_dataset, seed=5, device=CPU, start=start)
+    with pytest.raises(SpecError, match="only go on with its generator"):
+        replace(RECIPE, start_discriminator="x")
+
+
+def test_a_checkpoint_without_a_discriminator_says_so(
+    tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    path = tmp_path / CHECKPOINT_NAME
+    with pytest.raises(DamagedCheckpointError, match="must be a training checkpoint with a discriminator"):
+        checkpoint_discriminator(path)
+    for content in ({"state": {}}, {"state": {"discriminator": {"weight": 3}}}, 5):
+        torch.save(content, path)
+        with pytest.raises(DamagedCheckpointError, match="with a discriminator"):
+            checkpoint_discriminator(path)
