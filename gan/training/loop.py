@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,12 +15,13 @@ from gan.errors import CheckpointError, SpecError
 from gan.guide import Guide
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
+from gan.training.budget import TrainingBudget
 from gan.training.checkpoint import first_checkpoint, load_checkpoint, save_checkpoint
 from gan.training.distillation import Teacher
 from gan.training.hardware import trains_in_bf16
 from gan.training.memory import keep_freed_memory
 from gan.training.progressive import Growing, plain_generator
-from gan.training.recipe import TrainingBudget, TrainingRecipe
+from gan.training.recipe import TrainingRecipe
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
 from gan.training.start import Start
 from gan.training.state import TrainingState, build_state
@@ -89,28 +91,26 @@ def train_generator(
     data = dataset.to(device)
     state = build_state(spec, recipe, data, seed=seed, device=device, teacher=teacher, guide=guide, start=start)
     step_limit = budget.step_limit(batch_size=recipe.batch_size, train_images=len(dataset.train))
-    identity = {
-        "spec": spec.digest,
-        "recipe": recipe.digest,
-        "dataset": dataset.digest,
-        "seed": str(seed),
-    }
-    if teacher is not None:
-        identity["teacher"] = teacher.digest
-    if guide is not None:
-        identity["guide"] = guide.digest
+    identity = {"spec": spec.digest, "recipe": recipe.digest, "dataset": dataset.digest, "seed": str(seed)}
+    identity |= {} if teacher is None else {"teacher": teacher.digest}
+    identity |= {} if guide is None else {"guide": guide.digest}
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is not None and path.exists():
         state.load_state_dict(load_checkpoint(path, identity, device=device))
     elif not recipe.follows_the_budget and (found := first_checkpoint(earlier, identity, device=device)) is not None:
-        if found["step"] > (step_limit or found["step"]) or found["seconds"] > (budget.seconds or found["seconds"]):
-            raise CheckpointError(
-                f"a training of {found['step']} steps and {found['seconds']:.0f} s cannot go on within {budget}; "
-                "give a larger budget"
-            )
+        _check_within(found, budget, step_limit)
         state.load_state_dict(found)
     run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)
     return run.to_end(step_limit=step_limit, pause_step=_pause_step(until_images, recipe))
+
+
+def _check_within(found: dict[str, Any], budget: TrainingBudget, step_limit: int | None) -> None:
+    """Refuse to go on from a saved state that has spent more than the budget."""
+    if found["step"] > (step_limit or found["step"]) or found["seconds"] > (budget.seconds or found["seconds"]):
+        raise CheckpointError(
+            f"a training of {found['step']} steps and {found['seconds']:.0f} s cannot go on within {budget}; "
+            "give a larger budget"
+        )
 
 
 def _pause_step(until_images: int | None, recipe: TrainingRecipe) -> int | None:

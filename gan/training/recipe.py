@@ -1,4 +1,4 @@
-"""How a generator is trained, and for how long: two frozen records."""
+"""How a generator is trained: one frozen record."""
 
 from __future__ import annotations
 
@@ -113,16 +113,15 @@ class TrainingRecipe:
         object.__setattr__(self, "adam_betas", tuple(self.adam_betas))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
         object.__setattr__(self, "restarts", tuple(self.restarts))
+        self._check_losses()
+        self._check_steps()
+        self._check_schedule()
+        self._check_method()
+        self._check_guide()
+
+    def _check_losses(self) -> None:
         if self.loss not in ADVERSARIAL_LOSSES:
             raise SpecError(f"loss must be one of {', '.join(ADVERSARIAL_LOSSES)}; got {self.loss!r}")
-        if self.batch_size < 2:
-            raise SpecError(f"batch_size must be at least 2 for batch normalisation; got {self.batch_size}")
-        for name in ("generator_learning_rate", "discriminator_learning_rate"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"{name} must be positive and finite; got {value}")
-        if not 0 <= self.ema_decay < 1:
-            raise SpecError(f"ema_decay must be in [0, 1); got {self.ema_decay}")
         if not 0 <= self.label_smoothing < 1:
             raise SpecError(f"label_smoothing must be in [0, 1); got {self.label_smoothing}")
         if self.label_smoothing and self.loss != "bce":
@@ -132,6 +131,23 @@ class TrainingRecipe:
                 "auxiliary_weight must be non-negative, and 0 with the published discriminator, which has no class "
                 f"head; got {self.auxiliary_weight} with discriminator={self.discriminator}"
             )
+        for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SpecError(f"{name} must be finite and not negative; got {getattr(self, name)}")
+
+    def _check_steps(self) -> None:
+        if self.batch_size < 2:
+            raise SpecError(f"batch_size must be at least 2 for batch normalisation; got {self.batch_size}")
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SpecError(f"{name} must be positive and finite; got {value}")
+        if not 0 <= self.ema_decay < 1:
+            raise SpecError(f"ema_decay must be in [0, 1); got {self.ema_decay}")
+        if unknown := set(self.augmentation) - set(POLICIES):
+            raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
+
+    def _check_schedule(self) -> None:
         if not 0 <= self.decay_from <= 1:
             raise SpecError(f"decay_from must be a share of a cycle, in [0, 1]; got {self.decay_from}")
         limits = (0.0, *self.restarts, 1.0)
@@ -142,11 +158,10 @@ class TrainingRecipe:
             )
         if self.start_discriminator and not self.start:
             raise SpecError("a discriminator can only go on with its generator; give the start, too")
+
+    def _check_method(self) -> None:
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
-        for name in ("kl_weight", "reconstruction_weight", "gradient_clip", "mode_seeking_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise SpecError(f"{name} must be finite and not negative; got {getattr(self, name)}")
         if self.method == "vae" and (
             self.distillation is not None or self.dual_discriminator or self.mode_seeking_weight
         ):
@@ -156,6 +171,10 @@ class TrainingRecipe:
             )
         if self.progressive is not None and (self.distillation is not None or self.method != "gan"):
             raise SpecError("progressive training needs method=gan and no distillation")
+        if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":
+            raise SpecError(f"distillation of feature maps needs method=gan; got method={self.method}")
+
+    def _check_guide(self) -> None:
         if not 0 < self.selected_share <= 1:
             raise SpecError(f"selected_share must be in (0, 1]; got {self.selected_share}")
         if (self.guide is not None) != (self.selected_share < 1 or self.energy is not None):
@@ -168,10 +187,6 @@ class TrainingRecipe:
                 "energy compares images that are drawn, at their full size; method=vae draws none and progressive "
                 "training draws smaller ones: leave it out"
             )
-        if self.distillation is not None and self.distillation.feature_weight and self.method != "gan":
-            raise SpecError(f"distillation of feature maps needs method=gan; got method={self.method}")
-        if unknown := set(self.augmentation) - set(POLICIES):
-            raise SpecError(f"augmentation must be of {', '.join(POLICIES)}; got {sorted(unknown)}")
 
     @property
     def follows_the_budget(self) -> bool:
@@ -194,53 +209,3 @@ class TrainingRecipe:
     def digest(self) -> str:
         """sha256 of the canonical form: equal recipes, and only those, share it."""
         return json_digest(self.form)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingBudget:
-    """When training ends: at whichever of the given limits comes first. At least one must be given.
-
-    Attributes:
-        steps: optimiser steps.
-        images: real images shown.
-        epochs: epochs of ``batches_per_epoch`` steps, or of the whole training set without it.
-        batches_per_epoch: steps that count as one epoch.
-        seconds: wall clock spent in training, earlier sessions of a resumed run included. A budget in seconds alone is
-            not reproducible across machines; steps and images are.
-    """
-
-    steps: int | None = None
-    images: int | None = None
-    epochs: int | None = None
-    batches_per_epoch: int | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps is None and self.images is None and self.epochs is None and self.seconds is None:
-            raise SpecError("a training budget needs steps, images, epochs or seconds; got none")
-        for name in ("steps", "images", "epochs", "batches_per_epoch", "seconds"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise SpecError(f"training budget {name} must be positive; got {value}")
-
-    def step_limit(self, *, batch_size: int, train_images: int) -> int | None:
-        """Return the largest number of steps that the budget allows, or None when only seconds limit it."""
-        limits = []
-        if self.steps is not None:
-            limits.append(self.steps)
-        if self.images is not None:
-            limits.append(math.ceil(self.images / batch_size))
-        if self.epochs is not None:
-            limits.append(self.epochs * (self.batches_per_epoch or math.ceil(train_images / batch_size)))
-        return min(limits) if limits else None
-
-
-def published_budget(*, epochs: int = 30, batches_per_epoch: int = 51, full: bool = False) -> TrainingBudget:
-    """Return the published budget.
-
-    Args:
-        epochs: passes, of whatever length.
-        batches_per_epoch: batches in each.
-        full: each pass is over the whole training set instead.
-    """
-    return TrainingBudget(epochs=epochs, batches_per_epoch=None if full else batches_per_epoch)

@@ -98,11 +98,7 @@ def build_state(
     Raises:
         SpecError: the recipe asks for what spec, teacher, guide or start do not give.
     """
-    if (recipe.guide is None) != (guide is None):
-        raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
-    named = (recipe.start, recipe.start_discriminator)
-    if named != (("", "") if start is None else (start.digest, start.discriminator_digest)):
-        raise SpecError(f"the recipe must name the generator that training begins from; it names {named}")
+    _check_given(recipe, guide, start)
     _check_roundings(spec, recipe)
     plain = build_generator(spec, seed=seed)
     if start is not None:
@@ -115,30 +111,17 @@ def build_state(
         generator: Generator | Growing = plain
         if recipe.progressive is not None:
             generator = Growing(plain, spec, recipe.progressive.sizes)
-    generator.to(device)
-    discriminator = build_discriminator(discriminator_spec(spec, recipe, 1), seed=seed + 1).to(device)
-    if start is not None:
-        judge_from(discriminator, start)
-    half = None
-    if recipe.dual_discriminator:
-        half = build_discriminator(discriminator_spec(spec, recipe, 2), seed=seed + 5).to(device)
-    for module in (generator, discriminator, half, companion):
-        if module is not None:
-            module.to(device)
-            if recipe.channels_last:
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
+    discriminator, half = _discriminators(spec, recipe, seed=seed, start=start)
+    _place([generator, discriminator, half, companion], device, channels_last=recipe.channels_last)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     judging = [module for module in (discriminator, half) if module is not None]
     made = [module for module in (generator, companion) if module is not None]
     split = dataset.train if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
     energy = None
     if guide is not None and recipe.energy is not None:
+        mirrored = dataset.horizontal_flip
         energy = EnergyDistance(
-            guide.network,
-            split,
-            num_classes=spec.num_classes,
-            settings=recipe.energy,
-            mirrored=dataset.horizontal_flip,
+            guide.network, split, num_classes=spec.num_classes, settings=recipe.energy, mirrored=mirrored
         )
     return TrainingState(
         generator=generator,
@@ -155,6 +138,36 @@ def build_state(
         energy=energy,
         teacher=teacher,
     )
+
+
+def _check_given(recipe: TrainingRecipe, guide: Guide | None, start: Start | None) -> None:
+    """Refuse a guide or a start that the recipe does not name, and their absence where it does."""
+    if (recipe.guide is None) != (guide is None):
+        raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
+    named = (recipe.start, recipe.start_discriminator)
+    if named != (("", "") if start is None else (start.digest, start.discriminator_digest)):
+        raise SpecError(f"the recipe must name the generator that training begins from; it names {named}")
+
+
+def _discriminators(
+    spec: GeneratorSpec, recipe: TrainingRecipe, *, seed: int, start: Start | None
+) -> tuple[Discriminator, Discriminator | None]:
+    """Build the discriminator and, where the recipe has one, that of images of half the size."""
+    discriminator = build_discriminator(discriminator_spec(spec, recipe, 1), seed=seed + 1)
+    if start is not None:
+        judge_from(discriminator, start)
+    if not recipe.dual_discriminator:
+        return discriminator, None
+    return discriminator, build_discriminator(discriminator_spec(spec, recipe, 2), seed=seed + 5)
+
+
+def _place(modules: Sequence[torch.nn.Module | None], device: torch.device, *, channels_last: bool) -> None:
+    """Bring modules to ``device``, in place, their weights in the memory order that is asked for."""
+    for module in modules:
+        if module is not None:
+            module.to(device)
+            if channels_last:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits this
 
 
 def _check_roundings(spec: GeneratorSpec, recipe: TrainingRecipe) -> None:
