@@ -25,8 +25,8 @@ from commit_and_challenge import SECONDS, STOCK, checked_row, direct_row, multip
 
 from zk.checked.attribution import DIRECT_REBASE_ROWS, attribute_checked
 from zk.checked.circuit import build_checked
+from zk.checked.layouts import cheapest_layout
 from zk.checked.options import CheckedOptions
-from zk.checked.planner import cheapest_layout
 from zk.checked.program import Claim
 from zk.plan_forms import LOWERED, write_forms
 from zk.types import Budget, CircuitOptions

@@ -10,6 +10,7 @@ from typing import Any
 from gan.digest import json_digest, settled_form
 from gan.errors import SpecError
 from gan.mechanisms import STYLE_WIDTH, Mechanisms
+from json_files import parse_json
 
 FAMILIES = ("conv", "subpixel", "separable", "pointwise", "grouped", "mlp", "hybrid")
 CONDITIONINGS = ("embedding", "one_hot", "conditional_batchnorm")
@@ -228,8 +229,8 @@ class GeneratorSpec:
             SpecError: the text is no JSON object, has unknown fields, or describes an illegal spec.
         """
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(text)
+        except ValueError as error:
             raise SpecError(f"a spec must be a JSON object; got {text[:60]!r}: {error}") from error
         return cls.from_mapping(value)
 

@@ -3,8 +3,9 @@
 import sys
 from importlib.metadata import version
 
+from search.compose import CONFIG_FOLDER
 from search.hydra_settings import guard
-from search.run import CONFIG_FOLDER, main
+from search.run import main
 
 if __name__ == "__main__":
     if "--version" in sys.argv[1:]:

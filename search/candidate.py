@@ -12,6 +12,7 @@ from gan.errors import GanError
 from gan.guide import EnergySettings, GuideSpec
 from gan.spec import GeneratorSpec
 from gan.training import Distillation, Progressive, TrainingBudget, TrainingRecipe, WeightForm
+from json_files import parse_json
 from search.errors import RecordError
 from search.labels import parameters_of
 
@@ -67,14 +68,14 @@ class Candidate:
             RecordError: the text is no candidate of this version.
         """
         try:
-            value = json.loads(text)
+            value = parse_json(text)
             recipe = {
                 name: _RECIPE_PARTS[name](**part) if name in _RECIPE_PARTS and part is not None else part
                 for name, part in value["recipe"].items()
             }
             spec, budget = GeneratorSpec.from_mapping(value["spec"]), TrainingBudget(**value["budget"])
             return cls(spec, TrainingRecipe(**recipe), budget, int(value["seed"]))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, GanError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, GanError) as error:
             raise RecordError(
                 f"a candidate must be a JSON object with spec, recipe, budget and seed; got {text[:60]!r}: {error}"
             ) from error

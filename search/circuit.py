@@ -14,8 +14,8 @@ from gan.generators import Generator, build_generator, fold_batchnorm
 from gan.sampling import latents_for, one_hot_rows
 from gan.spec import GeneratorSpec
 from search.circuit_forms import CircuitForm
+from zk.checked.layouts import draft_layouts
 from zk.checked.options import CheckedOptions
-from zk.checked.planner import draft_layouts
 from zk.circuit_cost import CircuitCost, load_settings
 from zk.cost import predict_cost, predict_prove_seconds
 from zk.cost_model import CostModel

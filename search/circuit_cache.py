@@ -11,6 +11,7 @@ from pathlib import Path
 from atomic_files import write_text
 from gan.digest import json_digest
 from gan.spec import GeneratorSpec
+from json_files import read_json
 from search.circuit import CircuitFigures, measure_spec
 from search.circuit_forms import CircuitForm
 from zk.cost import shipped_cost_model
@@ -70,7 +71,7 @@ def _sources_digest() -> str:
 
 def _read(path: Path) -> dict[str, float] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         return {str(name): float(value) for name, value in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return None

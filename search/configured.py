@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from gan.data import ImageDataset
 from search.building import build
-from search.run import CONFIG_FOLDER, build_settings
+from search.compose import CONFIG_FOLDER, build_settings
 from search.settings import SessionSettings
 from search.several import composed
 

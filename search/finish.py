@@ -23,6 +23,11 @@ from search.tables import PRINTED, print_table, rich_table, shown_columns
 from search.tracking import Tracker
 from search.trial_rows import FRONT_METRICS, candidate_folders, front_rows, trial_rows, write_csv
 
+REPORTED = (
+    "trial", "family", "widths", "conditioning", "activation", *FRONT_METRICS, "proof.outcome", "proof.wiring",
+)  # fmt: skip
+"""Columns of the front in the report."""
+
 
 @dataclass(frozen=True)
 class ResultPaths:
@@ -54,26 +59,7 @@ def file_results(
     write_csv(front, paths.front)
     write_csv(rows, folder / "trials.csv")
     write_text(paths.summary, session_summary(result, rows, front))
-    content = ReportContent(
-        title=f"Study {settings.name}",
-        facts=score_facts(result, settings, commit=commit),
-        front=front,
-        columns=(
-            "trial",
-            "family",
-            "widths",
-            "conditioning",
-            "activation",
-            *FRONT_METRICS,
-            "proof.outcome",
-            "proof.wiring",
-        ),
-        pictures={number: path / SAMPLES_NAME for number, path in candidate_folders(result.study).items()},
-        figures=list(figures.values()),
-        proof=_proof_text(result, settings, rows),
-        proved=any(row.get("proof.counts") == "true" for row in front),
-        proof_picture=_proof_picture(result, front),
-    )
+    content = _report(result, settings, front, rows, facts=score_facts(result, settings, commit=commit), plots=figures)
     write_text(paths.report, render_report(content))
     wanted = (*content.columns, *CIRCUIT_COLUMNS, "float_reason")
     shown = [name for name in wanted if any(name in row for row in front)]
@@ -100,6 +86,28 @@ def file_results(
     )
     file_study_run(results, tracker)
     return paths
+
+
+def _report(
+    result: SessionResult,
+    settings: SessionSettings,
+    front: list[dict[str, Any]],
+    rows: list[dict[str, Any]],
+    *,
+    facts: dict[str, str],
+    plots: dict[str, Any],
+) -> ReportContent:
+    return ReportContent(
+        title=f"Study {settings.name}",
+        facts=facts,
+        front=front,
+        columns=REPORTED,
+        pictures={number: path / SAMPLES_NAME for number, path in candidate_folders(result.study).items()},
+        figures=list(plots.values()),
+        proof=_proof_text(result, settings, rows),
+        proved=any(row.get("proof.counts") == "true" for row in front),
+        proof_picture=_proof_picture(result, front),
+    )
 
 
 def _figures(rows: list[dict[str, Any]], settings: SessionSettings, history: list[float]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from atomic_files import copy, write_text
+from json_files import read_json
 from search.headline import HEADLINE_COLUMNS, HEADLINE_SCORES, headline_notes, with_headline
 from search.objective import SAMPLES_NAME
 from search.report import format_value
@@ -103,46 +104,12 @@ def render_page(
     note: str = "",
 ) -> str:
     """Return the page as Markdown; ``note`` is one more paragraph, on what the session's files do not know."""
-    classifier, front = summary["classifier"], summary["front"]
-    machine = provenance["machine"]
-    arguments = [part for part in provenance["command"][1:] if part.partition("=")[0] not in LOCATIONS]
-    root = ["dataset.root=FOLDER"] if config["dataset"].get("root") else []
-    scored = [row for row in summary["trials"] if row["state"] == "scored"]
-    real = front[0] if front else {}
-    parts = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in summary["seconds_by_part"].items())
+    front = summary["front"]
     lines = [
         f"# {title}",
         "",
-        f"Made by `python -m search {shlex.join([*arguments, *root])}`, then `python -m search.page`.",
-        f"Machine: {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; "
-        f"commit {_short(provenance['commit'])}; "
-        f"ezkl {provenance['packages']['ezkl']}, torch {provenance['packages']['torch']}.",
-        "",
-        *([note, ""] if note else []),
-        f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
-        f"Scores are of {real.get('samples', 0):,} generated images, seed {real.get('seed', 0):.0f}. "
-        f"ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of the real test images, "
-        f"Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
-        f"{classifier['judge_real_accuracy']:.2%}. No training step saw either.",
-        "",
-        "## Front",
-        "",
-        f"![samples of trial {real.get('trial')}]({picture})",
-        "",
-        f"*Samples of trial {real.get('trial')} by its float generator, one row per class.*",
-        "",
-        markdown_table(front, FRONT_COLUMNS),
-        "",
-        "\n\n".join(_one_line(note) for note in headline_notes(front)),
-        "",
-        "The real images' own figures beside them: "
-        + ", ".join(
-            f"{name.removeprefix('real_').replace('_', ' ')} {format_value(real.get(name))}"
-            for name in ("real_inception_score", "real_diversity", "real_frechet_distance", "cas_real")
-            if name in real
-        )
-        + ".",
-        "",
+        *_origin_lines(summary, provenance, config, note),
+        *_front_lines(front, picture),
         *circuit_lines(front),
         "## Proof",
         "",
@@ -158,14 +125,63 @@ def render_page(
     return "\n".join(lines)
 
 
+def _origin_lines(
+    summary: Mapping[str, Any], provenance: Mapping[str, Any], config: Mapping[str, Any], note: str
+) -> list[str]:
+    """Say what made the page, on which machine, and what the scores are of."""
+    classifier, machine = summary["classifier"], provenance["machine"]
+    arguments = [part for part in provenance["command"][1:] if part.partition("=")[0] not in LOCATIONS]
+    root = ["dataset.root=FOLDER"] if config["dataset"].get("root") else []
+    scored = [row for row in summary["trials"] if row["state"] == "scored"]
+    real = summary["front"][0] if summary["front"] else {}
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in summary["seconds_by_part"].items())
+    return [
+        f"Made by `python -m search {shlex.join([*arguments, *root])}`, then `python -m search.page`.",
+        f"Machine: {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; "
+        f"commit {_short(provenance['commit'])}; "
+        f"ezkl {provenance['packages']['ezkl']}, torch {provenance['packages']['torch']}.",
+        "",
+        *([note, ""] if note else []),
+        f"{len(scored)} scored trials of {len(summary['trials'])}; {summary['seconds']:,.0f} s in all ({parts}).",
+        f"Scores are of {real.get('samples', 0):,} generated images, seed {real.get('seed', 0):.0f}. "
+        f"ZK classifier {classifier['digest'][:12]}: {classifier['accuracy']:.2%} of the real test images, "
+        f"Inception Score {classifier['real_inception_score']:.3f} on them; held-out judge: "
+        f"{classifier['judge_real_accuracy']:.2%}. No training step saw either.",
+        "",
+    ]
+
+
+def _front_lines(front: Sequence[Mapping[str, Any]], picture: str) -> list[str]:
+    """Return the section on the front, with the real images' own figures."""
+    real = front[0] if front else {}
+    names = ("real_inception_score", "real_diversity", "real_frechet_distance", "cas_real")
+    own = [
+        f"{name.removeprefix('real_').replace('_', ' ')} {format_value(real[name])}" for name in names if name in real
+    ]
+    return [
+        "## Front",
+        "",
+        f"![samples of trial {real.get('trial')}]({picture})",
+        "",
+        f"*Samples of trial {real.get('trial')} by its float generator, one row per class.*",
+        "",
+        markdown_table(front, FRONT_COLUMNS),
+        "",
+        "\n\n".join(_one_line(note) for note in headline_notes(front)),
+        "",
+        f"The real images' own figures beside them: {', '.join(own)}.",
+        "",
+    ]
+
+
 def write_page(session: Path, stem: Path, title: str, note: str = "") -> None:
     """Write the page of the finished session in the folder ``session``.
 
     Raises:
         FileNotFoundError: the session did not finish.
     """
-    summary = json.loads((session / "summary.json").read_text(encoding="utf-8"))
-    provenance = json.loads((session / "provenance.json").read_text(encoding="utf-8"))
+    summary = read_json(session / "summary.json")
+    provenance = read_json(session / "provenance.json")
     config = yaml.safe_load((session / "config.yaml").read_text(encoding="utf-8"))
     public = {**summary, "trials": [_public(row) for row in summary["trials"]]}
     public["front"] = [with_headline(_public(row)) for row in summary["front"]]

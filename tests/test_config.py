@@ -20,9 +20,9 @@ from gan.errors import DamagedCheckpointError
 from gan.generators import build_generator
 from gan.spec import GeneratorSpec
 from gan.training import CHECKPOINT_NAME
+from search.compose import build_settings
 from search.errors import ConfigError
 from search.layers.run import build_settings as build_benchmark_settings
-from search.run import build_settings
 from search.weights import save_generator
 from zk.cost import shipped_cost_model
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from json_files import read_json
 from zk.errors import ArtifactError
 
 BLINDING_ROWS = 7
@@ -87,8 +87,8 @@ def load_settings(path: Path) -> dict[str, Any]:
 
     """
     try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_json(path)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} must be ezkl's settings in JSON; {error}; generate it again") from error
     if not isinstance(data, dict) or "run_args" not in data or "num_rows" not in data:
         raise ArtifactError(f"{path} must be ezkl's settings; found other JSON; generate it again")

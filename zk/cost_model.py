@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from atomic_files import write_text
+from json_files import read_json
 from zk.circuit_cost import CircuitCost
 from zk.columns import ELEMENT_BYTES, Columns, circuit_columns, proving_key_bytes
 from zk.errors import ArtifactError, OptionError
@@ -197,8 +198,8 @@ def load_cost_model(path: Path) -> CostModel:
         ArtifactError: missing, not JSON, or not of the terms that this version predicts from.
     """
     try:
-        return _from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        return _from_json(read_json(path))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ArtifactError(
             f"{path} must be a cost model of this version ({error}); run python -m zk.cost calibrate again"
         ) from error

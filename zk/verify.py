@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from json_files import read_json
 from zk.child import run_in_child
 from zk.circuit_cost import load_settings
 from zk.errors import ArtifactError, VerificationError
@@ -55,12 +56,12 @@ def load_proof(path: Path) -> dict[str, Any]:
 
     """
     try:
-        data = json.loads(path.read_text())
+        data = read_json(path)
         if not isinstance(data["proof"], list):
             raise ValueError("its proof is no list of bytes")  # of a number, bytes() would make as many zeros
         if bytes(data["proof"]).hex() != str(data["hex_proof"]).removeprefix("0x") or not data["instances"]:
             raise ValueError("its two copies of the proof differ, or it has no public values")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path} must be a proof written by ezkl; {error}; prove again") from error
     return dict(data)
 

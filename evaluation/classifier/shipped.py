@@ -15,6 +15,7 @@ from torch import Tensor
 from atomic_files import write_bytes
 from evaluation.errors import CacheFileError
 from evaluation.files import load_tensors
+from json_files import read_json
 from shipped_files import shipped_folder
 
 SHIPPED = shipped_folder("models") / "classifiers"
@@ -45,10 +46,10 @@ def read_shipped(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, 
         CacheFileError: they are damaged, or do not belong together.
     """
     try:
-        data, facts = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
+        data, facts = path.read_bytes(), read_json(path.with_suffix(".json"))
         found = hashlib.sha256(data).hexdigest()
         if (facts["digest"], facts["weights_sha256"]) != (digest, found):
             raise CacheFileError(f"{path.name} must be the file that its report names; got SHA-256 {found}")
         return {name: torch.as_tensor(value) for name, value in load(data).items()}, dict(facts)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CacheFileError(f"{path.name} must hold weights beside a report; got {error!r}") from error

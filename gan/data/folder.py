@@ -70,15 +70,15 @@ def load_image_folder_dataset(
     labels = torch.tensor(classes, dtype=torch.int64)
     # Twice the minimum, because each of the two splits needs it.
     check_class_counts(labels, class_names, 2 * min_images_per_class, f"{folder} (train and test split together)")
-    train_rows, test_rows = stratified_split(
-        labels, test_fraction=test_fraction, seed=seed, min_per_class=min_images_per_class
+    rows = _drawn_rows(
+        labels, (max_train, max_test), test_fraction=test_fraction, seed=seed, least=min_images_per_class
     )
-    train_rows = train_rows[stratified_subset(labels[train_rows], count=max_train, seed=seed)]
-    test_rows = test_rows[stratified_subset(labels[test_rows], count=max_test, seed=seed)]
 
     def build() -> tuple[Split, Split]:
-        images = [_decode_files([files[row] for row in rows.tolist()], image_size) for rows in (train_rows, test_rows)]
-        return Split(images[0], labels[train_rows]), Split(images[1], labels[test_rows])
+        decoded = [
+            Split(_decode_files([files[row] for row in kept.tolist()], image_size), labels[kept]) for kept in rows
+        ]
+        return decoded[0], decoded[1]
 
     def key() -> dict[str, object]:
         return {
@@ -102,6 +102,16 @@ def load_image_folder_dataset(
         horizontal_flip=horizontal_flip,
         min_images_per_class=min_images_per_class,
     )
+
+
+def _drawn_rows(
+    labels: torch.Tensor, counts: tuple[int | None, int | None], *, test_fraction: float, seed: int, least: int
+) -> list[torch.Tensor]:
+    """Rows of the training and of the test split, each cut down to its count."""
+    drawn = stratified_split(labels, test_fraction=test_fraction, seed=seed, min_per_class=least)
+    return [
+        rows[stratified_subset(labels[rows], count=count, seed=seed)] for rows, count in zip(drawn, counts, strict=True)
+    ]
 
 
 def _list_files(folder: Path) -> tuple[list[str], list[Path], list[int]]:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import json
+from dataclasses import asdict
 
-import psutil
+from search.processes import ProcessId, is_running, process_space, this_process
 
 
 def this_driver() -> str:
-    """Name this process: host, process id and start, which no later process of the host shares."""
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
+    """Name this process so that no later one has the same name."""
+    return json.dumps(asdict(this_process()), sort_keys=True)
 
 
 def runs_elsewhere(driver: str | None) -> bool:
     """Whether another process than this still lives behind a name of :func:`this_driver`.
 
-    Of another host's nothing can be seen: it is taken to live.
+    Of another host or container nothing can be seen: it is taken to live. What is no such name, like those of earlier
+    versions, is taken for one that has ended.
     """
-    if driver is None or driver == this_driver():
-        return False
-    host, pid, created = driver.rsplit("/", 2)
-    if host != socket.gethostname():
-        return True
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
-    except psutil.NoSuchProcess:
+        process = ProcessId(**json.loads(driver or ""))
+    except (ValueError, TypeError):
         return False
+    if process.space != process_space():
+        return True
+    return process != this_process() and is_running(process)

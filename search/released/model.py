@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from evaluation.classifier.shipped import SHIPPED
 from gan.errors import SpecError
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
+from json_files import read_json
 from search.circuit import NETWORK_NAME, export_generator
 from search.errors import RecordError, ReleaseError
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
@@ -149,7 +149,7 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
         for path, limit in ((FACTS_NAME, _LARGEST_TEXT), (SPEC_NAME, _LARGEST_TEXT), (WEIGHTS_NAME, LARGEST_WEIGHTS)):
             if (folder / path).stat().st_size > limit:
                 raise ValueError(f"{path} is larger than {limit:,} bytes")
-        facts = json.loads((folder / FACTS_NAME).read_text(encoding="utf-8"))
+        facts = read_json(folder / FACTS_NAME)
         spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
         found = {"weights_sha256": weights_sha256(folder), "spec_digest": spec.digest}
         for what, digest in found.items():
@@ -174,5 +174,5 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
             training=dict(facts["training"]),
             proof=dict(facts["proof"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZkError, SpecError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZkError, SpecError) as error:
         raise ReleaseError(f"{FACTS_NAME} of {name} must describe the model in its folder; {error!r}") from error

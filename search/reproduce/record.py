@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from gan.errors import SpecError
 from gan.spec import GeneratorSpec
+from json_files import parse_json
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import RecordError
 from search.record import TrialOutcome
@@ -144,8 +144,8 @@ def _session(files: dict[str, Path | None]) -> RecordedSession:
     assert config is not None
     assert provenance is not None
     try:
-        facts = dict(json.loads(_text(provenance)))
-    except (ValueError, TypeError, RecursionError) as error:
+        facts = dict(parse_json(_text(provenance)))
+    except (ValueError, TypeError) as error:
         raise RecordError(f"{PROVENANCE_NAME} of the record must be a JSON object; got {error}") from error
     return RecordedSession(_text(config), facts, files[COST_MODEL_NAME])
 

@@ -14,9 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.data import ImageDataset
 from search.building import build
+from search.compose import CONFIG_FOLDER, build_settings
 from search.errors import ConfigError, RecordError
 from search.reproduce.record import RecordedSession
-from search.run import CONFIG_FOLDER, KNOWN_ERRORS, build_settings
+from search.run import KNOWN_ERRORS
 from search.settings import SessionSettings
 
 

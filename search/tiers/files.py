@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from json_files import read_json
 from search.errors import SearchError
 
 Row = Mapping[str, Any]
@@ -22,7 +22,7 @@ def read_rows(path: Path, fields: set[str], source: str) -> list[Row]:
         return []
     advice = f"{path} must be written by {source}; "
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path)
     except (OSError, ValueError) as error:
         raise SearchError(f"{advice}it cannot be read: {error}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) and fields <= row.keys() for row in rows):

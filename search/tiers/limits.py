@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atomic_files import write_text
+from json_files import read_json
 from search.errors import SearchError
 from search.layers.ladder import LADDER, operations
 from search.tiers.deciders import CONFIRMED, CORRECTED, NOT_MEASURED, REFUTED, Verdict
@@ -81,7 +82,7 @@ def read_filed_ladder(path: Path) -> tuple[tuple[LayerRow, ...], str]:
     if not path.exists():
         return (), ""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         rows, machine = list(found["rows"]), str(found["measured_on"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SearchError(f"{path} must be written by this command; {error!r}; remove it") from error

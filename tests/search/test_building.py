@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from gan.training import TrainingBudget
 from search import building
 from search.building import BUILDERS, build
+from search.compose import CONFIG_FOLDER
 from search.errors import ConfigError
 from search.hydra_settings import check_hydra
-from search.run import CONFIG_FOLDER
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BUDGET = {"_target_": "gan.training.TrainingBudget", "steps": 3}

@@ -21,7 +21,7 @@ from search.interrupted import close_interrupted
 from search.processes import ProcessId, is_running, process_space, this_process
 from search.record import TrialOutcome, TrialRecord
 from tests.search.conftest import OBJECTIVES
-from tests.search.test_storage import LOCKED
+from tests.search.test_patient_storage import LOCKED
 
 ROOT = Path(__file__).resolve().parents[2]
 MakeStudy = Callable[..., optuna.Study]

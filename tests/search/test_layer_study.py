@@ -129,6 +129,10 @@ def test_a_killed_session_leaves_its_cell_open(study: optuna.Study) -> None:
     assert sorted(run(study, points)) == sorted(point.label for point in points)
 
 
+def driver(**changed: object) -> str:
+    return json.dumps({**json.loads(this_driver()), **changed})
+
+
 def in_work(study: optuna.Study, label: str, driver: str) -> Trial:
     study.enqueue_trial({POINT: label})
     trial = study.ask({POINT: CategoricalDistribution([point.label for point in GRID])})
@@ -137,10 +141,9 @@ def in_work(study: optuna.Study, label: str, driver: str) -> Trial:
 
 
 def test_a_cell_in_work_elsewhere_is_left_to_it(study: optuna.Study) -> None:
-    host, _, _ = this_driver().split("/")
-    alive = f"{host}/1/{psutil.Process(1).create_time():.2f}"
-    trial = in_work(study, "Dense/7/ours", alive)
-    in_work(study, "Dense/10/ours", f"{host}/1/0.00")  # the same number, another process: long gone
+    started = psutil.Process(1).create_time()
+    trial = in_work(study, "Dense/7/ours", driver(pid=1, started=started))
+    in_work(study, "Dense/10/ours", driver(pid=1, started=started - 3600))  # an earlier owner of the number, long gone
     assert close_left_over(study) == 1
     points = select_points(CATEGORIES, scales=[10, 7], only_experiments=["Dense"], variants=["ours"])
     assert [point.label for point in open_points(study, points, ("proved",))] == ["Dense/10/ours"]
@@ -149,9 +152,14 @@ def test_a_cell_in_work_elsewhere_is_left_to_it(study: optuna.Study) -> None:
 
 
 def test_drivers_of_other_hosts_are_taken_to_live() -> None:
-    assert runs_elsewhere("elsewhere/1/0.00")
+    assert runs_elsewhere(driver(host="elsewhere", space="elsewhere", pid=1, started=0.0))
+    assert runs_elsewhere(driver(space="another container of this host"))
     assert not runs_elsewhere(this_driver())
-    assert not runs_elsewhere(None)
+
+
+@pytest.mark.parametrize("name", [None, "", "host/1/0.00", "[1]", '{"host": "a"}', "7", "null"])
+def test_what_names_no_driver_has_ended(name: str | None) -> None:
+    assert not runs_elsewhere(name)
 
 
 def test_rows_are_counted_by_commit(study: optuna.Study) -> None:

@@ -15,7 +15,7 @@ from gan.generators import build_generator
 from gan.spec import GeneratorSpec
 from gan.training import Distillation, Teacher, TrainingBudget, train_generator
 from search.circuit import measure_spec
-from search.run import build_settings
+from search.compose import build_settings
 from search.settings import SessionSettings
 from search.tiers.published import PublishedExperiment, published_experiments
 from tests.test_config import CONF, TAUGHT, composed

@@ -17,10 +17,10 @@ from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe, WeightForm, train_generator
 from gan.training.weight_forms import apply_form
 from search.circuit import export_generator
+from search.compose import build_settings
 from search.objective import sampler_for
 from search.planned import CircuitSampler, plan_generator
 from search.proving import ProvingPlan
-from search.run import build_settings
 from tests.test_config import composed
 from zk.checked.circuit import build_checked
 from zk.checked.options import CheckedOptions

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from zk.checked.attribution import CheckedAttribution, attribute_checked
 from zk.checked.circuit import build_checked
+from zk.checked.layouts import cheapest_layout, part_costs
 from zk.checked.options import WEIGHTS, CheckedOptions
-from zk.checked.planner import cheapest_layout, part_costs
 from zk.cost import CostPrediction, machine_cost_model, predict_cost
 from zk.machine import this_machine
 from zk.stages import write_json

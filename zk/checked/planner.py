@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +19,21 @@ import torch
 from torch import Tensor
 
 from zk.bundle_format import MAX_PARTS
-from zk.checked.circuit import CheckedCircuit, build_checked
+from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
-from zk.checked.foreign import circuit_options
-from zk.checked.height import least_logrows
+from zk.checked.layouts import INNER_COLUMNS, candidate_heights, cheaper_directly, part_costs
 from zk.checked.options import CheckedOptions
 from zk.checked.parts import even_cuts, possible_cuts
 from zk.checked.plan import CheckedCandidate, CheckedPlan
-from zk.checked.rows import step_rows, with_rows
+from zk.checked.rows import step_rows
 from zk.checked.simulate import CheckedSimulation, CheckedSimulator
-from zk.circuit_cost import CircuitCost, circuit_cost, load_settings
 from zk.cost import predict_cost
 from zk.cost_model import CostModel
 from zk.export import run_onnx
 from zk.fidelity import FidelityReport, fidelity_report
 from zk.plan import PlanGoal
-from zk.stages import StageRunner
 from zk.types import Budget
 
-INNER_COLUMNS = (1, 2, 3)
-"""From 4 on the constraints' degree doubles the memory."""
-
-HEIGHTS = 3
-"""How many heights from the least on are compared."""
-
-LEAST_LOGROWS = 9
 PROBE_ACTIVATION_BITS, PROBE_LOGROWS = 8, 17
 
 
@@ -81,9 +72,10 @@ def plan_checked(
     if not samples or not len(samples[0]):
         raise CheckedError("a plan needs samples for its ranges; got none; give at least one")
     base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
+    wanted = _Wanted(goal, base, logrows, least_bits, pinned)
     plan: CheckedPlan | None = None
     for parts in range(1, (1 if base.cuts else MAX_PARTS) + 1):
-        found = _plan_parts(onnx_path, samples, workdir, parts, goal, base, logrows, budget, model, least_bits, pinned)
+        found = _Parts(onnx_path, samples, workdir, parts, wanted, budget, model).plan()
         plan = found or plan
         if found is None or found.best is not None:
             break
@@ -91,67 +83,97 @@ def plan_checked(
     return plan
 
 
-def _plan_parts(
-    onnx_path: Path,
-    samples: Sequence[Tensor],
-    workdir: Path,
-    parts: int,
-    goal: PlanGoal,
-    base: CheckedOptions,
-    logrows: int | None,
-    budget: Budget,
-    model: CostModel | None,
-    least_bits: int,
-    pinned: bool,
-) -> CheckedPlan | None:
-    """Compare heights and columns for one number of parts; None if it cannot be cut into so many."""
-    cut = functools.partial(_cut_evenly, onnx_path, workdir, parts, budget)
-    probe = cut(dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS))
-    base_cut = cut(base)
-    if probe is None or base_cut is None:
-        return None
-    sampled = functools.cache(lambda options: _sampled(onnx_path, samples, workdir, options, budget))
-    reach = float(sampled(probe).reach.max()) * goal.range_margin
-    expected = _expected(onnx_path, samples)
-    heights = _heights(onnx_path, workdir, base_cut, logrows, budget, logrows_for(reach, least_bits))
-    found: list[CheckedCandidate] = []
-    reports: dict[tuple[int, int], FidelityReport] = {}
-    for logrows in heights:
-        first = cut(scales_for(reach, logrows, base))
+@dataclass(frozen=True)
+class _Wanted:
+    """What :func:`plan_checked` was asked for."""
+
+    goal: PlanGoal
+    base: CheckedOptions
+    logrows: int | None
+    least_bits: int
+    pinned: bool
+
+
+class _Parts:
+    """The layouts of a network that is cut into one number of parts."""
+
+    def __init__(
+        self,
+        onnx_path: Path,
+        samples: Sequence[Tensor],
+        workdir: Path,
+        parts: int,
+        wanted: _Wanted,
+        budget: Budget,
+        model: CostModel | None,
+    ) -> None:
+        self._onnx, self._workdir, self._wanted, self._budget, self._model = onnx_path, workdir, wanted, budget, model
+        self._cut = functools.partial(_cut_evenly, onnx_path, workdir, parts, budget)
+        self._sampled = functools.cache(lambda options: _sampled(onnx_path, samples, workdir, options, budget))
+        self._samples = samples
+
+    def plan(self) -> CheckedPlan | None:
+        """Compare heights and columns; None if the network cannot be cut into so many parts."""
+        base, least_bits = self._wanted.base, self._wanted.least_bits
+        probe = self._cut(dataclasses.replace(base, activation_bits=PROBE_ACTIVATION_BITS, logrows=PROBE_LOGROWS))
+        base_cut = self._cut(base)
+        if probe is None or base_cut is None:
+            return None
+        reach, expected = self._reach(probe), _expected(self._onnx, self._samples)
+        lowest = logrows_for(reach, least_bits)
+        heights = candidate_heights(self._onnx, self._workdir, base_cut, self._wanted.logrows, self._budget, lowest)
+        found: list[CheckedCandidate] = []
+        reports: dict[tuple[int, int], FidelityReport] = {}
+        for scaled in filter(None, (self._scaled(reach, logrows) for logrows in heights)):
+            report = reports[scaled.logrows, scaled.activation_bits] = _fidelity(expected, self._sampled(scaled))
+            found += self._candidates(scaled, report)
+        if not found:
+            return None
+        found.sort(key=lambda candidate: (candidate.verdict != "", candidate.predicted_prove_seconds))
+        chosen = found[0].options
+        return CheckedPlan(
+            candidates=tuple(found),
+            best=found[0] if found[0].verdict == "" else None,
+            fidelity=reports[chosen.logrows, chosen.activation_bits],
+            foreign=build_checked(self._onnx, chosen, self._workdir, budget=self._budget).program.foreign,
+            source=self._onnx,
+        )
+
+    def _reach(self, options: CheckedOptions) -> float:
+        """Greatest magnitude that the samples ask a table for, with the margin."""
+        return float(self._sampled(options).reach.max()) * self._wanted.goal.range_margin
+
+    def _scaled(self, reach: float, logrows: int) -> CheckedOptions | None:
+        """Give the scales for one height; None if at these the network cannot be cut into so many parts."""
+        base = self._wanted.base
+        first = self._cut(scales_for(reach, logrows, base))
         if first is None:
-            continue
+            return None
         # at other scales than the probe's, other values are divided and looked up
-        asked = float(sampled(first).reach.max()) * goal.range_margin
-        wanted = scales_for(max(asked, reach), logrows, base)
-        if pinned:
-            wanted = dataclasses.replace(wanted, activation_bits=min(least_bits, wanted.activation_bits))
-        scaled = cut(wanted)
-        if scaled is None:
-            continue
-        report = _fidelity(expected, sampled(scaled))
-        reports[scaled.logrows, scaled.activation_bits] = report
-        error = report.mean_abs_error
+        asked = scales_for(max(self._reach(first), reach), logrows, base)
+        if self._wanted.pinned:
+            bits = min(self._wanted.least_bits, asked.activation_bits)
+            asked = dataclasses.replace(asked, activation_bits=bits)
+        return self._cut(asked)
+
+    def _candidates(self, scaled: CheckedOptions, report: FidelityReport) -> list[CheckedCandidate]:
+        """Draft one layout for each number of inner columns."""
+        goal, least_bits, error = self._wanted.goal, self._wanted.least_bits, report.mean_abs_error
         broken = f"mean error {error:.4f} above {goal.mean_abs_error}" if error > goal.mean_abs_error else ""
         if scaled.activation_bits < least_bits:
             broken = f"tables leave activations {scaled.activation_bits} bits, below {least_bits}"
-        found += [
-            draft_candidate(
-                onnx_path, workdir, dataclasses.replace(scaled, num_inner_cols=inner), goal, broken, budget, model
-            )
-            for inner in INNER_COLUMNS
-        ]
-    if not found:
-        return None
-    found.sort(key=lambda candidate: (candidate.verdict != "", candidate.predicted_prove_seconds))
-    best = found[0] if found[0].verdict == "" else None
-    chosen = found[0].options
-    return CheckedPlan(
-        candidates=tuple(found),
-        best=best,
-        fidelity=reports[(chosen.logrows, chosen.activation_bits)],
-        foreign=build_checked(onnx_path, chosen, workdir, budget=budget).program.foreign,
-        source=onnx_path,
-    )
+        layouts = [dataclasses.replace(scaled, num_inner_cols=inner) for inner in INNER_COLUMNS]
+        return [self._draft(options, broken) for options in layouts]
+
+    def _draft(self, options: CheckedOptions, broken: str) -> CheckedCandidate:
+        """Predict the cost of one layout; ``broken`` is what its scales break already."""
+        circuit = build_checked(self._onnx, options, self._workdir, budget=self._budget)
+        costs = part_costs(circuit, self._workdir, self._budget)
+        predicted = tuple(predict_cost(cost, self._model) for cost in costs)
+        peak, most = max(found.admission_bytes for found in predicted), self._wanted.goal.memory_bytes
+        if not broken and peak > most:
+            broken = f"predicted memory {peak / 2**30:.1f} GiB above {most / 2**30:.1f}"
+        return CheckedCandidate(options, costs, predicted, broken)
 
 
 def _cut_evenly(
@@ -190,105 +212,6 @@ def scales_for(reach: float, logrows: int, base: CheckedOptions) -> CheckedOptio
     if activation_bits < 1:
         raise CheckedError(f"activations reach {reach:.3g}: no table at logrows {logrows} holds them; raise logrows")
     return dataclasses.replace(base, activation_bits=min(activation_bits, logrows - 3, 20), logrows=logrows)
-
-
-def draft_candidate(
-    onnx_path: Path,
-    workdir: Path,
-    options: CheckedOptions,
-    goal: PlanGoal,
-    broken: str,
-    budget: Budget,
-    model: CostModel | None,
-) -> CheckedCandidate:
-    """Draft one layout and predict its cost; ``broken`` is what its scales break already."""
-    circuit = build_checked(onnx_path, options, workdir, budget=budget)
-    costs = part_costs(circuit, workdir, budget)
-    predicted = tuple(predict_cost(cost, model) for cost in costs)
-    peak = max(found.admission_bytes for found in predicted)
-    if not broken and peak > goal.memory_bytes:
-        broken = f"predicted memory {peak / 2**30:.1f} GiB above {goal.memory_bytes / 2**30:.1f}"
-    return CheckedCandidate(options, costs, predicted, broken)
-
-
-def draft_layouts(
-    onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
-) -> tuple[CircuitCost, ...]:
-    """Figures of each part of :func:`cheapest_layout`."""
-    options = cheapest_layout(onnx_path, workdir, base, budget=budget, model=model)
-    return part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget)
-
-
-def cheapest_layout(
-    onnx_path: Path, workdir: Path, base: CheckedOptions, *, budget: Budget, model: CostModel | None
-) -> CheckedOptions:
-    """The layout that is predicted to be proved fastest; the scale of its activations is not planned.
-
-    Raises:
-        LoweringError: the model cannot be read or rewritten.
-        CheckedError: it has no checked form.
-    """
-
-    def seconds(options: CheckedOptions) -> float:
-        costs = part_costs(build_checked(onnx_path, options, workdir, budget=budget), workdir, budget)
-        return sum(predict_cost(cost, model).seconds["prove"].middle for cost in costs)
-
-    base = dataclasses.replace(base, direct=cheaper_directly(onnx_path, workdir, base, budget))
-    heights = _heights(onnx_path, workdir, base, None, budget)
-    layouts = [
-        dataclasses.replace(
-            base, logrows=logrows, num_inner_cols=inner, activation_bits=min(base.activation_bits, logrows - 3)
-        )
-        for logrows in heights
-        for inner in INNER_COLUMNS
-    ]
-    return min(layouts, key=seconds)
-
-
-def cheaper_directly(onnx_path: Path, workdir: Path, base: CheckedOptions, budget: Budget) -> tuple[str, ...]:
-    """Products that take fewer rows if EZKL computes them: where there are fewer multiplications than inputs.
-
-    Checking reads every input once, whatever the product does with them; and a direct product must be divided by a
-    claim all the same. So these are few: convolutions that skip most of their input.
-    """
-    program = build_checked(onnx_path, base, workdir, budget=budget).program
-    found = []
-    for claim in program.claims:
-        if claim.map is None or claim.map.kind == "identity" or claim.node in base.direct:
-            continue
-        divided = claim.output.size if claim.divided else 0
-        if claim.macs + divided < claim.inputs[0].size:
-            found.append(claim.node)
-    return (*base.direct, *found)
-
-
-def part_costs(circuit: CheckedCircuit, workdir: Path, budget: Budget) -> tuple[CircuitCost, ...]:
-    """Figures of each part, from settings alone."""
-    costs = []
-    options = circuit_options(circuit.program.options)
-    for part in circuit.parts:
-        runner = StageRunner(workdir / f"draft-{part.part.index}", options, budget)
-        onnx = runner.file("checked.onnx")
-        onnx.write_bytes(part.model)
-        runner.settings(onnx)
-        settings = load_settings(runner.file("settings.json"))
-        costs.append(circuit_cost(with_rows(settings, part.rows)))
-    return tuple(costs)
-
-
-def _heights(
-    onnx_path: Path,
-    workdir: Path,
-    base: CheckedOptions,
-    logrows: int | None,
-    budget: Budget,
-    lowest: int = LEAST_LOGROWS,
-) -> list[int]:
-    """The asked height, or a few from the least at which the columns fit; none below ``lowest``."""
-    if logrows is not None:
-        return [logrows]
-    least = max(least_logrows(build_checked(onnx_path, base, workdir, budget=budget)), LEAST_LOGROWS, lowest)
-    return list(range(least, least + HEIGHTS))
 
 
 def _sampled(

@@ -11,10 +11,11 @@ from zk.checked.attribution import attribute_checked
 from zk.checked.circuit import build_checked
 from zk.checked.errors import CheckedError
 from zk.checked.evaluate import quantise, run_program
+from zk.checked.layouts import cheaper_directly, cheapest_layout
 from zk.checked.options import CheckedOptions
 from zk.checked.parts import possible_cuts
 from zk.checked.plan import CheckedPlan, format_checked_plan
-from zk.checked.planner import cheaper_directly, cheapest_layout, logrows_for, plan_checked, scales_for
+from zk.checked.planner import logrows_for, plan_checked, scales_for
 from zk.cost_cli import main as cost_main
 from zk.export import export_onnx
 from zk.plan import PlanGoal

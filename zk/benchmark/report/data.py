@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from json_files import read_json
 from zk.benchmark.published import SCALES, PublishedFigures, published_experiments, published_figures
 from zk.benchmark.row import LayerRow, RowOutcome
 from zk.errors import ArtifactError
@@ -199,6 +199,6 @@ def _check_row(row: LayerRow, path: Path) -> None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} must be readable JSON; {error}; write it again") from error

@@ -1,0 +1,32 @@
+"""JSON of files and texts that may be damaged: whatever is wrong with it, the error is a ``ValueError``.
+
+This module stands at the top level because every package reads such files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON; bytes are UTF-8.
+
+    Raises:
+        ValueError: it is no JSON, no UTF-8, or nested more deeply than Python's parser can follow.
+    """
+    try:
+        return json.loads(text.decode() if isinstance(text, bytes) else text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_json(path: Path) -> Any:
+    """Parse the file ``path``.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: as :func:`parse_json`.
+    """
+    return parse_json(path.read_bytes())

@@ -1,0 +1,58 @@
+"""What a training that is done again takes from its record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gan.spec import GeneratorSpec
+from gan.training import TrainingBudget, TrainingRecipe
+from search.candidate import Candidate
+from search.reproduce.rebuild import available_device, repeated_budget, torch_threads, weights_distance
+
+SPEC = GeneratorSpec(family="mlp", latent_dim=2, conditioning="one_hot", widths=(4,), kernel=0, upsampling="none")
+
+
+def test_a_budget_of_seconds_becomes_the_recorded_steps() -> None:
+    steps = Candidate(SPEC, TrainingRecipe(), TrainingBudget(steps=9), 0)
+    assert repeated_budget(steps, 5) == (TrainingBudget(steps=9), [])
+    budget, said = repeated_budget(replace(steps, budget=TrainingBudget(steps=9, seconds=3)), 5)
+    assert budget == TrainingBudget(steps=5)
+    assert len(said) == 1
+    assert "trained for the recorded 5 steps" in said[0]
+    scheduled = replace(steps, recipe=TrainingRecipe(decay_from=0.5), budget=TrainingBudget(seconds=3))
+    budget, said = repeated_budget(scheduled, 5)
+    assert (budget, len(said)) == (TrainingBudget(steps=5), 2)
+    assert "schedule followed the clock" in said[1]
+
+
+def test_threads_are_lent() -> None:
+    before = torch.get_num_threads()
+    with torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    with torch_threads(None):
+        assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == before
+
+
+def test_the_recorded_device_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert available_device(None) is None
+    for present, taken in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda present=present: present)
+        assert available_device("cuda") == torch.device(taken)
+        assert available_device("cpu") == torch.device("cpu")
+
+
+def test_weights_distance_is_the_greatest_of_all() -> None:
+    one, other = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    other.load_state_dict(one.state_dict())
+    assert weights_distance(one, other) == 0
+    with torch.no_grad():
+        other.weight += torch.tensor([[0.25, -0.5]])
+    assert weights_distance(one, other) == pytest.approx(0.5)
+    with torch.no_grad():
+        other.bias.fill_(torch.nan)
+    assert weights_distance(one, other) != weights_distance(one, other)
+    assert weights_distance(torch.nn.ReLU(), torch.nn.ReLU()) == 0
