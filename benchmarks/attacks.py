@@ -49,6 +49,7 @@ def mutation_rows(lab: Lab, every: bool) -> list[dict[str, Any]]:
     rows = []
     for mutation in MUTATIONS:
         mutant = try_mutation(lab, mutation)
+        accepted = list(accepted_without(lab, mutation)) if every else None
         rows.append(
             {
                 "mutation": mutation.name,
@@ -59,12 +60,12 @@ def mutation_rows(lab: Lab, every: bool) -> list[dict[str, Any]]:
                 "behind": mutation.behind,
                 "caught": mutant.honest and mutant.verdict.outcome == ACCEPTED,
                 "as_expected": mutant.as_expected,
-                "accepted": list(accepted_without(lab, mutation)) if every else None,
+                "accepted": accepted,
             }
         )
         cells = [mutation.name, mutation.exploit, mutant.verdict.outcome, mutation.behind]
-        if every:
-            cells.append(", ".join(name for name in rows[-1]["accepted"] if name != mutation.exploit))
+        if accepted is not None:
+            cells.append(", ".join(name for name in accepted if name != mutation.exploit))
         print(f"| {' | '.join(cells)} |", flush=True)
     return rows
 

@@ -56,8 +56,8 @@ def _count(row: dict[str, Any], name: str) -> str:
 
 
 def _ratio(row: dict[str, Any], name: str) -> str:
-    values = [row.get(f"{side}_{name}") for side in SIDES]
-    return f"{values[0] / values[1]:.1f}" if all(values) else "-"
+    values = [float(row[f"{side}_{name}"]) for side in SIDES if row.get(f"{side}_{name}")]
+    return f"{values[0] / values[1]:.1f}" if len(values) == len(SIDES) else "-"
 
 
 def _seconds(row: dict[str, Any], side: str) -> str:

@@ -51,11 +51,13 @@ def main() -> None:
         return torch.cat([energy.features(part) for part in parts])
 
     first, second = (
-        gaussian_statistics(seen([to_signed_unit(split.images[rows]) for rows in order[at : at + IMAGES].split(PART)]))
+        gaussian_statistics(
+            seen([to_signed_unit(split.images[rows]) for rows in torch.split(order[at : at + IMAGES], PART)])
+        )
         for at in (0, IMAGES)
     )
     rows = torch.arange(IMAGES)
-    made = gaussian_statistics(seen([draw(labels[part], part) for part in rows.split(PART)]))
+    made = gaussian_statistics(seen([draw(labels[part], part) for part in torch.split(rows, PART)]))
     print(f"selected training images, disjoint sets: {frechet_distance(first, second):.4f}")
     print(f"images of {given.model} against one of them:  {frechet_distance(made, first):.4f}")
 

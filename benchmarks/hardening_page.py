@@ -108,6 +108,9 @@ def _house(house: Mapping[str, Any] | None) -> list[str]:
     def counted(part: str, what: str) -> Callable[[Any], str]:
         return lambda found: f"{found[part][what]:,}"
 
+    def covered(package: str) -> Callable[[Any], str]:
+        return lambda found: f"{found['run']['packages'][package]:.1%}"
+
     rows: list[tuple[str, Callable[[Any], str]]] = [
         ("Python files of the packages", counted("packages", "files")),
         ("their lines", counted("packages", "lines")),
@@ -126,8 +129,7 @@ def _house(house: Mapping[str, Any] | None) -> list[str]:
             ("statements that they run", lambda found: f"{found['run']['coverage']:.1%}"),
         ]
         rows += [
-            (f"statements of {package} that they run", lambda found, of=package: f"{found['run']['packages'][of]:.1%}")
-            for package in kept[-1]["run"]["packages"]
+            (f"statements of {package} that they run", covered(package)) for package in kept[-1]["run"]["packages"]
         ]
     cells = [(what, *(text(found) for found in kept)) for what, text in rows]
     return ["", "## The tree", "", *table(("what", *(f"at `{found['commit']}`" for found in kept)), cells)]

@@ -246,9 +246,9 @@ def main() -> None:
         write_json(target, rows)
         shutil.rmtree(work)
         print(name, {key: round(value, 2) for key, value in compare(rows[-1], model).items()}, flush=True)
-    found = summary(rows, model)
-    write_json(given.folder / "predictor.json", found)
-    print(table(found))
+    figures = summary(rows, model)
+    write_json(given.folder / "predictor.json", figures)
+    print(table(figures))
 
 
 if __name__ == "__main__":

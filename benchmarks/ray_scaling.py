@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import psutil
@@ -190,7 +190,10 @@ def measured(workers: int, arguments: argparse.Namespace, folder: Path) -> dict[
         run_study(study, plan, runner, observer)
         seconds, busy = time.monotonic() - started, time.process_time() - busy
         own = worker_bytes() if arguments.processes else []
-    sleeps = [evaluate.seconds_of(plan.draw(optuna.trial.FixedTrial(trial.params))) for trial in scored_trials(study)]
+    sleeps = [
+        evaluate.seconds_of(plan.draw(cast(optuna.Trial, optuna.trial.FixedTrial(trial.params))))
+        for trial in scored_trials(study)
+    ]
     ideal = list_schedule_seconds(sleeps, workers)
     point = {
         "workers": workers,

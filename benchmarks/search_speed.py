@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ from search.session import candidate_evaluator, study_plan, train_judges
 from search.settings import SessionSettings
 from search.study import open_study
 
-PLAIN = {
+PLAIN: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -179,7 +179,7 @@ def search_plain(bench: Bench, seconds: float, sampler: optuna.samplers.BaseSamp
             raise optuna.TrialPruned(record.reason)
         return objective_values(settings.objectives, record.metrics)
 
-    directions = [one.direction for one in settings.objectives]
+    directions = [optuna.study.StudyDirection[one.direction.upper()] for one in settings.objectives]
     study = optuna.create_study(
         storage=f"sqlite:///{bench.folder}/optuna.db", sampler=sampler, directions=directions, study_name="plain"
     )
@@ -222,7 +222,7 @@ def table(curves: Sequence[Curve], out: Path) -> None:
     by_method: dict[str, list[Curve]] = {}
     for curve in curves:
         by_method.setdefault(curve.method, []).append(curve)
-    summary = {
+    summary: dict[str, dict[str, list[Any]]] = {
         method: {
             "hypervolume": [one.volume for one in own],
             "trained_to_the_end": [len(one.seconds) for one in own],

@@ -95,7 +95,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 def endless(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, Tensor]]:
     """Go through ``loader`` again and again."""
     while True:
-        yield from loader  # type: ignore[misc]  # batches, not items
+        yield from loader
 
 
 @torch.no_grad()
