@@ -81,7 +81,7 @@ def _mutants(mutation: Mapping[str, Any] | None) -> list[str]:
         (
             f"`{name}`",
             f"{row['mutants']}",
-            f"{row['score']:.1%}",
+            f"{row['score']:.1%}" if row["mutants"] else "none tried",
             f"{row.get('survived', 0)}",
             f"{row.get('no tests', 0)}",
         )

@@ -248,14 +248,26 @@ def provenance(benchmark: Benchmark) -> list[str]:
     commands = machine.get("command") or []
     commands = [commands] if isinstance(commands, str) else commands
     if commands:
-        lines += ["", "Rows are filled by several sessions of the same commands; the last one was", ""]
-        lines += ["```sh", *(str(command) for command in commands), "```", "", "and from nothing, all of it is"]
-        lines += ["", "```sh", *(f"python -m search experiment=layer_{study}" for study in _studies(benchmark)), "```"]
+        lines += ["", "Rows are filled by several runs of the same commands; the last one was", ""]
+        lines += [
+            "```sh",
+            *(_without_places(str(command)) for command in commands),
+            "```",
+            "",
+            "and from nothing, all of it is",
+        ]
+        whole = [f"python -m search experiment=layer_{study} dataset.root=FOLDER" for study in _studies(benchmark)]
+        lines += ["", "```sh", *whole, "```"]
     packages: Mapping[str, Any] = machine.get("packages") or {}
     if packages:
         versions = table(("package", "version"), [(name, str(version)) for name, version in sorted(packages.items())])
         lines += ["", *versions]
     return [*lines, ""]
+
+
+def _without_places(command: str) -> str:
+    """Leave out where one machine keeps its data."""
+    return re.sub(r"\bdataset\.root=\S+", "dataset.root=FOLDER", command)
 
 
 def _studies(benchmark: Benchmark) -> list[str]:
