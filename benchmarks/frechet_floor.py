@@ -3,7 +3,8 @@
     python benchmarks/frechet_floor.py [--sizes 2500 5000 10000 25000] [--overrides dataset=... dataset.root=DATA ...]
 
 Two disjoint random sets of training images of each size are compared, and one of them with the test images, in the
-features of classifier and judge. Both sets are of one distribution: what is between them is the sampling's.
+features of classifier and judge. Both sets are of one distribution: what is between them is the sampling's. Where the
+overrides are of a training with a guide (experiment=record), as many of the images that it selects are compared, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import torch
 
 from evaluation.inference import predict
 from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
+from gan.guide import selected
 from search.configured import configured
+from search.guide import recipe_guide
 from search.session import train_judges
 from zk.benchmark.report.text import number, table
 
@@ -31,15 +34,24 @@ def main() -> None:
     if 2 * max(given.sizes) > len(dataset.train):
         parser.error(f"sizes must be at most {len(dataset.train) // 2}, half of the training images")
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))
+    recipe = session.settings.recipe
+    guide = recipe_guide(recipe, dataset, device=torch.device("cpu"), cache=session.settings.cache_folder, say=print)
+    kept = None if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
     rows = []
     for name, network in (("classifier", judges.classifier), ("judge", judges.judge)):
         train = predict(network.module, dataset.train.images).features
         test = gaussian_statistics(predict(network.module, dataset.test.images).features)
+        learnt = None if kept is None else predict(network.module, kept.images).features
         for size in given.sizes:
             first, second = (gaussian_statistics(train[order[at : at + size]]) for at in (0, size))
-            distances = (frechet_distance(first, second), frechet_distance(first, test))
+            distances = [frechet_distance(first, second), frechet_distance(first, test)]
+            if learnt is not None and size <= len(learnt):
+                drawn = torch.randperm(len(learnt), generator=torch.Generator().manual_seed(0))[:size]
+                distances.append(frechet_distance(gaussian_statistics(learnt[drawn]), test))
             rows.append((name, f"{train.shape[1]:,}", f"{size:,}", *(number(distance) for distance in distances)))
-    heads = ("features of", "how many", "images", "training images, disjoint", f"{len(dataset.test):,} test images")
+    tests = f"{len(dataset.test):,} test images"
+    heads = ["features of", "how many", "images", "training images, disjoint", f"training against {tests}"]
+    heads += [] if kept is None else [f"selected {recipe.selected_share:.0%} against {tests}"]
     print("\n".join(table(heads, rows)))
 
 

@@ -153,22 +153,23 @@ def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
 
 
 def test_what_goes_on_from_a_generator_needs_it(tmp_path: Path) -> None:
-    experiment = ("experiment=record_finish", "dataset.root=somewhere", f"training.start={tmp_path}")
+    given = ("experiment=record_finish", "dataset.root=somewhere", f"training.start={tmp_path}")
+    anew = (*given, "training.start_discriminator=false")
     with pytest.raises(ConfigError, match=r"^training\.start must be a folder with one .* has 0; train that one first"):
-        build_settings(composed(*experiment))
+        build_settings(composed(*given))
     spec = build_settings(composed("experiment=record", "dataset.root=x")).space.suggest_spec(
         optuna.create_study().ask(), num_classes=10, image_size=32
     )
     save_generator(tmp_path / "candidate", spec, build_generator(spec))
-    settings = build_settings(composed(*experiment))
+    settings = build_settings(composed(*anew))
     assert settings.start is not None
     assert settings.start.spec == spec
     assert settings.recipe.start == settings.start.digest
     assert settings.recipe.start_discriminator == ""
     with pytest.raises(DamagedCheckpointError, match="checkpoint with a discriminator"):
-        build_settings(composed(*experiment, "training.start_discriminator=true"))
+        build_settings(composed(*given))
     torch.save({"state": {"discriminator": {"weight": torch.ones(2)}}}, tmp_path / "candidate" / CHECKPOINT_NAME)
-    settings = build_settings(composed(*experiment, "training.start_discriminator=true"))
+    settings = build_settings(composed(*given))
     assert settings.start is not None
     assert settings.recipe.start_discriminator == settings.start.discriminator_digest != ""
 
