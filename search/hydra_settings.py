@@ -33,10 +33,9 @@ def guard(*, config_folder: str, config_name: str) -> None:
 def check_hydra(arguments: Sequence[str], *, config_folder: str, config_name: str) -> None:
     """Refuse a command line whose configuration changes the parts of Hydra that run code.
 
-    What cannot be composed is left to Hydra, which says so before it builds anything.
-
     Raises:
-        ConfigError: it changes :data:`FIXED`, asks for several runs, or names another configuration.
+        ConfigError: it changes :data:`FIXED`, asks for several runs, names another configuration, or is none that can
+            be composed.
     """
     given = get_args_parser().parse_args(list(arguments))
     if given.help or given.hydra_help or given.shell_completion:
@@ -51,8 +50,9 @@ def check_hydra(arguments: Sequence[str], *, config_folder: str, config_name: st
         with initialize_config_dir(version_base="1.3", config_dir=config_folder):
             found = _fixed(compose(config_name, overrides=[*given.overrides, *places], return_hydra_config=True))
             plain = _fixed(compose(config_name, return_hydra_config=True))
-    except (HydraException, OmegaConfBaseException):
-        return
+    except (HydraException, OmegaConfBaseException) as error:
+        # Hydra may compose what this did not, as with a sweep's values, and would build its parts before we are asked.
+        raise ConfigError(str(error)) from error
     if changed := [name for name in FIXED if found[name] != plain[name]]:
         raise ConfigError(f"a configuration must leave hydra.{changed[0]} as it is, since Hydra runs what it names")
 

@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -68,6 +69,8 @@ def _main(config: DictConfig) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; run the same command again to go on")
+    except Exception:  # a defect; Hydra would print the overrides with it, passwords included
+        sys.exit(safe_url(traceback.format_exc()))
 
 
 def problem_of(config: DictConfig) -> str | None:
@@ -79,12 +82,12 @@ def problem_in(work: Callable[[], object]) -> str | None:
     """Do ``work``; gives the message of an error that its user can mend, and None where there is none."""
     try:
         work()
-    except KNOWN_ERRORS as error:
-        return str(error)
+    except (*KNOWN_ERRORS, OSError) as error:
+        return safe_url(str(error))
     except InstantiationException as error:  # Hydra wraps what a builder raises
         if error.__cause__ is not None and not isinstance(error.__cause__, KNOWN_ERRORS):
             raise
-        return str(error.__cause__ or error)
+        return safe_url(str(error.__cause__ or error))
     return None
 
 
@@ -132,7 +135,8 @@ def _run_study(config: DictConfig, output: Path, provenance: Mapping[str, Any], 
     tags = _file_session(tracker, settings, dataset, judges, provenance, saved=saved, session=session)
     try:
         result = run_session(settings, dataset, study, judges, tracker=tracker, tags=tags, attachments=saved)
-        command = tuple(map(shlex.quote, ["python", "-m", "search", *HydraConfig.get().overrides.task]))
+        words = ["python", "-m", "search", *map(safe_url, HydraConfig.get().overrides.task)]
+        command = tuple(map(shlex.quote, words))
         paths = file_results(
             result, settings, tracker, output, commit=provenance["commit"], command=command, session=session
         )

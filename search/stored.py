@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from search.errors import StudyError
 from search.layers.study import ROW
 from search.study import front_trials, objective_labels
 from search.trial_rows import trial_state
+from search.urls import safe_url
 
 DEFAULT_STORAGE = "sqlite:///mlruns/optuna.db"
 """Where ``study.storage`` of ``conf/config.yaml`` keeps studies."""
@@ -25,6 +28,7 @@ STATES = ("scored", "stopped", "infeasible", "repeated", "illegal", "diverged", 
 """Order in which states are told; others follow."""
 _MOST_NAMES = 20
 _SQLITE_HEAD = b"SQLite format 3\0"
+_VERSIONS = ("alembic_version", "version_info")
 
 
 def read_storage(storage: str) -> optuna.storages.RDBStorage:
@@ -35,7 +39,7 @@ def read_storage(storage: str) -> optuna.storages.RDBStorage:
     """
     try:
         url = make_url(storage)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:
         raise StudyError(f"storage must be the URL of a database, such as {DEFAULT_STORAGE}") from error
     if url.get_backend_name() == "sqlite":
         _check_file(url)
@@ -55,15 +59,21 @@ def _check_file(url: URL) -> None:
             f"storage {_shown(url)} must be an existing file; there is no {path}: run a study first (make search), or "
             "name another with storage=URL"
         )
-    with path.open("rb") as stream:
-        if stream.read(len(_SQLITE_HEAD)) != _SQLITE_HEAD:
-            raise StudyError(
-                f"storage {_shown(url)} must be a readable database of Optuna studies; {path} is no SQLite file"
-            )
+    refused = f"storage {_shown(url)} must be a readable database of Optuna studies; "
+    try:
+        with path.open("rb") as stream:
+            if stream.read(len(_SQLITE_HEAD)) != _SQLITE_HEAD:
+                raise StudyError(f"{refused}{path} is no SQLite file")
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as opened:
+            versions = [opened.execute(f"SELECT * FROM {table}").fetchone() for table in _VERSIONS]
+    except (OSError, sqlite3.Error) as error:
+        raise StudyError(f"{refused}got: {error}") from error
+    if None in versions:  # Optuna would write its own version there
+        raise StudyError(f"{refused}{path} does not say of which version it is")
 
 
 def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    return safe_url(url.render_as_string(hide_password=True))
 
 
 def load_stored(name: str, storage: str) -> optuna.Study:

@@ -53,7 +53,7 @@ SOLE_IMPORTERS = {
     "moocore": {"search.dominance"},
     "ray": {"search.ray_cluster"},
     "requests": {"search.tracking_client"},
-    "sqlalchemy": {"search.passing", "search.storage", "search.stored", "search.tracking_client"},
+    "sqlalchemy": {"search.passing", "search.storage", "search.stored", "search.tracked", "search.tracking_client"},
     "optuna": {
         "search.run",
         "search.session",

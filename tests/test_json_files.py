@@ -1,5 +1,6 @@
 """Damaged JSON ends in one kind of error."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,16 @@ def test_anything_else_is_a_value_error(content: bytes, tmp_path: Path) -> None:
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "absent.json")
+
+
+def test_what_is_endless_or_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text("[1, 2]")
+    assert read_json(path, most_bytes=6) == [1, 2]
+    with pytest.raises(ValueError, match="more than 5 bytes"):
+        read_json(path, most_bytes=5)
+    with pytest.raises(ValueError, match="no plain file"):
+        read_json(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no plain file"):
+        read_json(tmp_path / "pipe")

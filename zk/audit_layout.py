@@ -96,7 +96,7 @@ class Layout:
 def visibilities(settings: dict[str, Any]) -> dict[str, str]:
     """Visibility of input, output and param, by ezkl's name."""
     found = {name: settings["run_args"][f"{name}_visibility"] for name in ("input", "output", "param")}
-    return {name: value if isinstance(value, str) else str(next(iter(value))) for name, value in found.items()}
+    return {name: value if isinstance(value, str) else str(next(iter(value), "")) for name, value in found.items()}
 
 
 def committed_sizes(settings: dict[str, Any]) -> tuple[int, ...]:
@@ -152,6 +152,13 @@ def read_layout(
     first = len(committed)
     operands = (first, first + width * blocks, first + 2 * width * blocks)
     constants = range(first + 3 * width * blocks, expected - (cost.public_values > 0))
+    least = width * blocks * (3 + cost.static_lookups + cost.range_checks)
+    if columns < expected or selectors < least:  # before as many gates are made as the settings claim
+        raise UnknownLayout(
+            Wiring.UNCHECKED,
+            f"the settings describe {expected} permutation columns and at least {least} selectors; "
+            f"the key has {columns} and {selectors}; give the settings that it was made from",
+        )
     gates = _ordinary_gates(operands, width, blocks, cost.static_lookups, cost.range_checks)
     extra = columns - expected
     if extra > 0:

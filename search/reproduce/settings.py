@@ -20,6 +20,9 @@ from search.reproduce.record import RecordedSession
 from search.run import KNOWN_ERRORS
 from search.settings import SessionSettings
 
+_LONGEST = 1_000_000
+_OURS = ("cache_folder", "proving.srs_folder", "cost_model")
+
 
 def default_uri() -> str:
     """Return the tracking URI of ``conf/config.yaml``."""
@@ -46,17 +49,40 @@ def build_session(
         SearchError, gan.errors.GanError, zk.errors.ZkError: the configuration cannot be built any more.
     """
     config = _config(session, places)
+    _keep_here(config, places)
     if not retrain:  # loading needs no teacher, whose folder may be gone
         config.training.recipe.distillation = None
     config.study.continues = None  # what went on from an earlier study is trained from the start
+    config.study.seeds = []
     if session.cost_model is not None:
         config.cost_model = str(session.cost_model)
     settings = build_settings(config)
     return settings if device is None else dataclasses.replace(settings, device=device)
 
 
+def _keep_here(config: DictConfig, places: Mapping[str, str]) -> None:
+    """Have the shipped configuration say which folders and files of this machine are used, and by how many workers.
+
+    A record comes from others; it must not choose where on this machine something is read and written.
+    """
+    shipped = OmegaConf.load(Path(CONFIG_FOLDER) / "config.yaml")
+    for name in _OURS:
+        if name not in places:
+            OmegaConf.update(config, name, OmegaConf.select(shipped, name))
+    config.engine = OmegaConf.load(Path(CONFIG_FOLDER) / "engine" / "local.yaml")
+
+
+def _check_text(text: str) -> None:
+    """Refuse what would grow when it is read: aliases, which are copied, and interpolations, of which none are left."""
+    if len(text) > _LONGEST:
+        raise RecordError(f"the recorded configuration must have at most {_LONGEST:,} characters; it has {len(text):,}")
+    if "${" in text or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise RecordError("the recorded configuration must be readable: resolved, without interpolations and aliases")
+
+
 def _config(session: RecordedSession, places: Mapping[str, str]) -> DictConfig:
     try:
+        _check_text(session.config)
         config = OmegaConf.create(session.config)
         if not isinstance(config, DictConfig):
             raise RecordError("the recorded configuration must be a mapping of names to values")

@@ -110,7 +110,7 @@ def hydra_refuses(*arguments: str) -> str:
 
 
 def test_hydra_itself_is_left_as_it_is(tmp_path: Path) -> None:
-    for fine in ((), ("study.trials=1",), ("hydra.run.dir=x", "hydra.verbose=true"), ("no.such=1",), ("--help",)):
+    for fine in ((), ("study.trials=1",), ("hydra.run.dir=x", "hydra.verbose=true"), ("--help",)):
         assert hydra_refuses(*fine) == ""
     for name, override in (
         ("callbacks", "+hydra.callbacks.x._target_=numpy.savetxt"),
@@ -178,3 +178,17 @@ def test_a_shell_gets_its_completion() -> None:
     asked = f"{found.stdout}\ndeclare -F hydra_bash_completion"
     script = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=False)
     assert "hydra_bash_completion" in script.stdout
+
+
+def test_what_is_not_composed_is_not_handed_on(tmp_path: Path) -> None:
+    """Hydra composes a sweep's values one by one, and would build callbacks before the application is asked."""
+    assert "Could not override" in hydra_refuses("no.such=1")
+    callback = "+hydra.callbacks.x._target_=numpy.savetxt"
+    assert "study.seed" in hydra_refuses(callback, "hydra.mode=MULTIRUN", "study.seed=1,2")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "nice.yaml").write_text(
+        "# @package _global_\nhydra: {mode: MULTIRUN, callbacks: {x: {_target_: os.mkdir, path: made}}}\n"
+    )
+    given = ("--config-dir", str(tmp_path), "experiment=nice")
+    assert "leave hydra.callbacks" in hydra_refuses(*given, "study.seed=1")
+    assert "study.seed" in hydra_refuses(*given, "study.seed=1,2")

@@ -171,6 +171,11 @@ def test_a_caller_that_gave_up_waits_again_only_after_a_success() -> None:
         ("postgresql://:secret@/db?host=/tmp", "postgresql://:***@/db?host=/tmp"),
         ("postgresql://host/db?user=a&password=secret&x=1", "postgresql://host/db?user=a&password=***&x=1"),
         ("study.storage=a://b:c@d tracking.uri=e://f:g@h", "study.storage=a://b:***@d tracking.uri=e://f:***@h"),
+        ("postgresql://me:p@ss@host/db", "postgresql://me:***@host/db"),
+        ("a://b:c@d,e://f:g@h", "a://b:***@d,e://f:***@h"),
+        ("https://token@host/x http://host/a?b=c@d", "https://***@host/x http://host/a?b=c@d"),
+        ("mysql://h/d?passwd=a;b&api_key=c&x_token=d", "mysql://h/d?passwd=***;b&api_key=***&x_token=***"),
+        ("mssql:///?odbc_connect=Server%3Da%3BPWD%3Dsecret", "mssql:///?odbc_connect=Server%3Da%3BPWD%3D***"),
         ("", ""),
     ],
 )
