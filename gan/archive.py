@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from gan.errors import GanError
+from plain_archives import check_plain
 
 _ARCHIVE = b"PK\x03\x04"
 
@@ -35,6 +36,7 @@ def read_archive(
         with path.open("rb") as stream:
             if stream.read(len(_ARCHIVE)) != _ARCHIVE:
                 raise ValueError("it is no archive as torch writes them")
+        check_plain(path)
         return parse(torch.load(path, map_location=device, weights_only=True))
     except (MemoryError, torch.OutOfMemoryError):
         raise

@@ -29,7 +29,7 @@ def calibrate(arguments: Sequence[str]) -> int:
     target = given.out or calibrated_path(machine.digest)
     if not (math.isfinite(given.memory_gib) and math.isfinite(given.seconds)):
         raise OptionError(f"limits must be finite; got {given.memory_gib} GiB and {given.seconds} s")
-    budget = Budget(int(given.memory_gib * 2**30), given.seconds)
+    budget = Budget.asked(given.memory_gib * 2**30, given.seconds)
     _check_writable(target)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="zk-calibrate-") as folder:

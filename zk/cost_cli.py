@@ -48,7 +48,7 @@ def attribute(arguments: Sequence[str]) -> int:
     """Print, and write as JSON if asked to, the cost of each node of a model."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    budget = Budget(int(given.memory_gib * 2**30), given.seconds)
+    budget = Budget.asked(given.memory_gib * 2**30, given.seconds)
     model = machine_cost_model(this_machine().digest)  # first: a broken one should not cost the work below
     with tempfile.TemporaryDirectory(prefix="zk-cost-") as folder:
         found = attribute_cost(given.model, given.workdir or Path(folder), options=_options(given), budget=budget)

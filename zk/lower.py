@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             param_scale_bits=given.param_scale,
             scale_rebase_multiplier=given.rebase_multiplier,
         )
-        budget = Budget(int(given.memory_gb * 1e9), given.seconds)
+        budget = Budget.asked(given.memory_gb * 1e9, given.seconds)
         lowering = lower_file(given.source, given.target, options=options, budget=budget, measured=not given.unmeasured)
     except (ZkError, OSError) as error:
         print(f"zk.lower: {error}", file=sys.stderr)

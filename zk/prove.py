@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 import lzma
 import sys
 import tempfile
@@ -14,12 +13,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from json_files import read_json
 from zk.bundle import Bundle
 from zk.bundle_format import SETTINGS, VK
 from zk.bundle_record import members_sha256
@@ -38,6 +38,7 @@ from zk.srs import SrsKind, srs_path
 from zk.types import Budget, CircuitOptions, StageResult
 
 DEFAULTS = CircuitOptions()
+_HEADERS_BYTES = 2**16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +69,7 @@ def _prove(options: argparse.Namespace) -> int:
             samples[0],
             workdir,
             options=circuit,
-            budget=Budget(int(options.memory_gb * 1e9), options.seconds),
+            budget=Budget.asked(options.memory_gb * 1e9, options.seconds),
             srs_dir=options.srs_dir,
             calibration_inputs=samples[1:],
             threads=options.threads,
@@ -98,7 +99,7 @@ def _prove_checked(options: argparse.Namespace) -> int:
         tuple(torch.from_numpy(values) for values in load_sample(path, options.model))
         for path in (options.input, *options.calibration)
     ]
-    budget = Budget(int(options.memory_gb * 1e9), options.seconds)
+    budget = Budget.asked(options.memory_gb * 1e9, options.seconds)
     with _workdir(options.workdir) as workdir:
         layout = _checked_layout(options, samples, workdir / "plan", budget)
         circuit = build_checked(options.model, layout, workdir, budget=budget)
@@ -207,7 +208,8 @@ def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
     """
     slots = graph_inputs(model)
     try:
-        data = _load_npz(path, [name for name, _ in slots]) if path.suffix == ".npz" else _load_json(path)
+        values = sum(int(np.prod(shape)) for _, shape in slots)
+        data = _load_npz(path, [name for name, _ in slots], values) if path.suffix == ".npz" else _load_json(path)
         if [np.size(values) for values in data] != [int(np.prod(shape)) for _, shape in slots]:
             raise ValueError(f"the model takes {slots}; found {[np.shape(values) for values in data]}")
         return [np.asarray(values, np.float32).reshape(shape) for values, (_, shape) in zip(data, slots, strict=True)]
@@ -216,10 +218,13 @@ def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
 
 
 def _load_json(path: Path) -> list[Any]:
-    return list(json.loads(path.read_text())["input_data"])
+    return list(read_json(path)["input_data"])
 
 
-def _load_npz(path: Path, names: list[str]) -> list[Any]:
+def _load_npz(path: Path, names: list[str], values: int) -> list[Any]:
+    with ZipFile(path) as archive:  # numbers of at most 16 bytes each, before any is unpacked
+        if (found := sum(entry.file_size for entry in archive.infolist())) > 16 * values + _HEADERS_BYTES:
+            raise ValueError(f"the model takes {values:,} numbers; the arrays have {found:,} bytes")
     with np.load(path, allow_pickle=False) as arrays:
         keys = names if set(names) == set(arrays.files) else [f"arr_{index}" for index in range(len(names))]
         if len(arrays.files) != len(keys):

@@ -54,6 +54,17 @@ class Budget:
                 "give both limits above zero"
             )
 
+    @classmethod
+    def asked(cls, memory_bytes: float, wall_seconds: float) -> Budget:
+        """Make a budget of numbers from a command line.
+
+        Raises:
+            OptionError: a limit is not positive, or memory is no number of bytes.
+        """
+        if not 0 < memory_bytes < 2**63:  # neither NaN nor infinity
+            raise OptionError(f"a budget must be positive and below 2^63 bytes; got memory_bytes={memory_bytes}")
+        return cls(int(memory_bytes), wall_seconds)
+
 
 @dataclass(frozen=True)
 class StageResult:

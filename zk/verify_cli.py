@@ -47,7 +47,7 @@ def _verify(options: argparse.Namespace, claims: Callable[[BundleVerification], 
     result = verify_bundle(
         options.bundle,
         options.srs or default_srs(options.bundle),
-        budget=Budget(int(options.memory_gb * 1e9), options.seconds),
+        budget=Budget.asked(options.memory_gb * 1e9, options.seconds),
         expected_vk_digest=options.vk_sha256,
         expected_settings_digest=options.settings_sha256,
         expected_model_digest=options.model_sha256,

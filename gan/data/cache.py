@@ -17,6 +17,7 @@ import torch
 from atomic_files import replacing
 from gan.data.types import Split, content_digest
 from gan.errors import DataError
+from plain_archives import check_plain
 
 _FORMAT_VERSION = 1
 _TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -87,6 +88,7 @@ def _read(path: Path) -> Splits | None:
     """Read a cache file; None where it is absent or not what was written."""
     try:
         # Opened here, because np.load leaves the file open where the archive inside is damaged.
+        check_plain(path)
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             tensors = [torch.from_numpy(stored[name]) for name in _TENSORS]
             digest = str(stored["digest"])

@@ -24,6 +24,8 @@ from gan.errors import DataError
 
 CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_COLUMN = "label"
+_GROWTH, _SLACK_BYTES, _BATCH_ROWS = 8, 64 * 2**20, 128
+"""How many times its file's size a table may have in memory, and how much beyond; rows that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,25 @@ def _read_table(path: Path, layout: _Layout) -> Any:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             _check_schema(schema, layout, path)
-            return file.read(columns=[layout.image_column, LABEL_COLUMN])
+            return _bounded(file, [layout.image_column, LABEL_COLUMN], path)
     except (pa.ArrowException, OSError, UnicodeError) as error:  # names that are no UTF-8, too
         raise DataError(f"{path} must be a readable parquet file: {error}; fetch or write it again") from error
+
+
+def _bounded(file: Any, columns: list[str], path: Path) -> Any:
+    """Read columns a few rows at a time, and no further than to a size that images, compressed already, have."""
+    import pyarrow as pa
+
+    most = _GROWTH * path.stat().st_size + _SLACK_BYTES
+    batches, found = [], 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        batches.append(batch)
+        found += batch.nbytes
+        if found > most:
+            raise DataError(
+                f"{path} must not grow when it is read, as compressed images do not; it has more than {most:,} bytes"
+            )
+    return pa.Table.from_batches(batches) if batches else file.read(columns=columns)
 
 
 def _check_schema(schema: Any, layout: _Layout, path: Path) -> None:

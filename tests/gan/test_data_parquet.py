@@ -241,3 +241,12 @@ def test_real_files(layout, means):
     # Four standard errors of a mean over 3,000 images (image means deviate by 0.13 in CIFAR-10, 0.03 in MNIST).
     tolerance = 4 * (0.13 if layout == "cifar10" else 0.03) / 3000**0.5
     assert np.abs(found.numpy() - np.array(means)).max() < tolerance
+
+
+def test_a_table_that_grows_when_it_is_read_is_refused(root):
+    cells = [{"bytes": bytes(10**6), "path": None}] * 200
+    table = pa.table({"img": pa.array(cells, IMAGE_TYPE), "label": pa.array([row % 10 for row in range(200)])})
+    pq.write_table(table, root / "train.parquet", compression="zstd", use_dictionary=True)
+    assert (root / "train.parquet").stat().st_size < 10**6
+    with pytest.raises(DataError, match="must not grow when it is read"):
+        load_parquet_dataset(root=root, layout="cifar10")

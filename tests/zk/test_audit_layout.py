@@ -157,3 +157,14 @@ def test_rows_that_assert_an_equality_hold_both_sides(tmp_path: Path) -> None:
     busy = np.unique(np.concatenate([key.active_rows(gate.selector) for gate in layout.gates]))
     assert busy.tolist() == [3, 4]
     assert layout.equalities == ((0, 2, 4, 0), (1, 3, 5, 0))
+
+
+def test_settings_that_claim_more_than_the_key_has_are_refused_at_once(tmp_path: Path) -> None:
+    pk, settings_path, _ = build(tmp_path, MATMUL)
+    key, settings = open_proving_key(pk), load_settings(settings_path)
+    many = {**settings, "num_rows": 10**12}
+    with pytest.raises(UnknownLayout, match="and at least .* selectors; the key has 8 and 12"):
+        read_layout(many, circuit_cost(many), key.columns, key.selectors)
+    nameless = {**settings, "run_args": {**settings["run_args"], "input_visibility": []}}
+    with pytest.raises(UnknownLayout, match="hashed"):
+        read_layout(nameless, circuit_cost(nameless), key.columns, key.selectors)

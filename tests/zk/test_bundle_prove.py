@@ -88,8 +88,9 @@ def test_a_ceremony_is_never_replaced_by_a_local_srs(
 def test_bad_options_are_errors(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prove(folder, tmp_path / "b", "--input-scale", "99") == 1
     assert "input_scale_bits must be in 0..20" in capsys.readouterr().err
-    assert prove(folder, tmp_path / "b", "--memory-gb", "-1") == 1
-    assert "a budget must be positive" in capsys.readouterr().err
+    for memory in ("-1", "inf", "nan", "1e300"):
+        assert prove(folder, tmp_path / "b", "--memory-gb", memory) == 1
+        assert "a budget must be positive" in capsys.readouterr().err
     with pytest.raises(SystemExit) as usage:
         prove(folder, tmp_path / "b", "--srs", "mine")
     assert usage.value.code == 2
@@ -110,6 +111,7 @@ def test_other_samples_are_refused(folder: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "names.npz", latent=np.array(LATENT), label=np.array(ONE_HOT))
     np.savez(tmp_path / "sizes.npz", np.array(LATENT), np.array(LATENT))
     np.savez(tmp_path / "more.npz", np.array(LATENT), np.array(ONE_HOT), np.array(ONE_HOT))
+    np.savez_compressed(tmp_path / "large.npz", np.zeros(10**6), np.array(ONE_HOT))
     (tmp_path / "bare.npz").write_bytes(pickle.dumps([1]))
     (tmp_path / "a.json").write_text("[]")
     (tmp_path / "b.json").write_text('{"input_data": [[0.5, 0.5, 0.5, "x"], [1, 0]]}')

@@ -32,7 +32,7 @@ def attribute_checked_model(arguments: Sequence[str]) -> int:
     parser.add_argument("--memory-gib", type=float, default=8.0, metavar="GIB", help="limit of each child process")
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S", help="limit of each child process")
     given = parser.parse_args(arguments)
-    budget = Budget(int(given.memory_gib * 2**30), given.seconds)
+    budget = Budget.asked(given.memory_gib * 2**30, given.seconds)
     model = machine_cost_model(this_machine().digest)
     base = CheckedOptions(private_inputs=tuple(given.private), weights=given.weights)
     with tempfile.TemporaryDirectory(prefix="zk-cost-") as name:

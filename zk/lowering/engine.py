@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -19,6 +21,8 @@ CostFunction = Callable[[onnx.ModelProto], int | None]
 
 CHECKS = 3
 TOLERANCE = 1e-4
+MOST_ELEMENTS = 2**26
+"""Of one tensor: more than a circuit of the greatest height holds in all its columns."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class _Check:
 
     def __init__(self, model: onnx.ModelProto, seed: int) -> None:
         generator = np.random.default_rng(seed)
+        _refuse_large(model)
         constants = {slot.name for slot in model.graph.initializer}
         slots = [slot for slot in model.graph.input if slot.name not in constants]
         self.feeds = []
@@ -144,6 +149,18 @@ class _Check:
                 scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
                 worst = max(worst, float(np.abs(ours - theirs).max(initial=0.0)) / scale)
         return worst
+
+
+def _refuse_large(model: onnx.ModelProto) -> None:
+    """Refuse tensors that no circuit holds, before onnxruntime makes them in this process."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, ValueError) as error:
+        raise LoweringError(f"the model's shapes must be known; {error}") from error
+    for slot in (*graph.input, *graph.value_info, *graph.output):
+        size = math.prod(side.dim_value for side in slot.type.tensor_type.shape.dim)
+        if size > MOST_ELEMENTS:
+            raise LoweringError(f"a tensor must have at most {MOST_ELEMENTS:,} elements; {slot.name!r} has {size:,}")
 
 
 def _run(model: onnx.ModelProto, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float64]]:

@@ -93,3 +93,12 @@ def test_the_argument_is_left_alone() -> None:
     before = original.SerializeToString()
     assert lower(original, RULES).steps
     assert original.SerializeToString() == before
+
+
+def test_tensors_that_no_circuit_holds_are_refused_before_they_are_made() -> None:
+    with pytest.raises(LoweringError, match=r"at most 67,108,864 elements; 'x' has 3,600,000,000"):
+        lower(model(RELU, shape=[60_000, 60_000]), [Rule("r", "", as_maximum)])
+    huge = helper.make_node("ConstantOfShape", ["sides"], ["filled"])
+    added = helper.make_node("Add", ["x", "filled"], ["y"])
+    with pytest.raises(LoweringError, match="'filled' has 40,000,000,000"):
+        lower(model(huge, added, shape=[1], sides=np.array([200_000, 200_000])), [Rule("r", "", as_maximum)])
