@@ -24,7 +24,7 @@ def run_command(run: Callable[[Sequence[str]], None], arguments: Sequence[str] |
         return 0
     try:
         run(given)
-    except (SearchError, OSError) as error:
+    except (SearchError, OSError, UnicodeError) as error:
         print(f"error: {safe_url(' '.join(str(error).split()))}", file=sys.stderr)
         return 1
     return 0

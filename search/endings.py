@@ -10,6 +10,8 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from json_files import parse_json
+from search.errors import StudyError
 from search.objectives import Objective, objective_values
 from search.record import TrialOutcome, TrialRecord
 
@@ -21,6 +23,8 @@ ERROR = "error"
 """Attribute of a trial at which a session ended with an error: its text."""
 RESUMES = "resumes"
 """Attribute of a trial that takes up a stopped one: the number of that one."""
+
+_NUMBER = (int, float)
 
 END_STATES = {
     TrialOutcome.SCORED: (TrialState.COMPLETE,),
@@ -69,7 +73,10 @@ def tell_state(study: optuna.Study, number: int, state: TrialState, values: Sequ
 def trial_outcome(trial: FrozenTrial) -> TrialOutcome | None:
     """Return how ``trial`` ended, or None if it never did."""
     if (found := trial.user_attrs.get(OUTCOME)) is not None:
-        return TrialOutcome(found)
+        try:
+            return TrialOutcome(found)
+        except ValueError as error:
+            raise StudyError(f"trial {trial.number} must have ended in a known way; {error}") from error
     record = stored_record(trial)  # of earlier versions
     return None if record is None else TrialOutcome(record["outcome"])
 
@@ -109,6 +116,37 @@ def summary(record: TrialRecord) -> dict[str, Any]:
 
 
 def stored_record(trial: FrozenTrial) -> dict[str, Any] | None:
-    """Return what :func:`file_record` kept with ``trial``, or None for a trial that never ended."""
+    """Return what :func:`file_record` kept with ``trial``, or None for a trial that never ended.
+
+    Raises:
+        StudyError: what is kept is no such record.
+    """
     text = trial.user_attrs.get(RECORD)
-    return None if text is None else dict(json.loads(text))
+    if text is None:
+        return None
+    try:
+        return _checked(parse_json(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StudyError(f"trial {trial.number} must keep a record that its study wrote; {error}") from error
+
+
+def _checked(found: Any) -> dict[str, Any]:
+    """Refuse what :func:`summary` does not give."""
+    if not isinstance(found, dict):
+        raise TypeError(f"it is a {type(found).__name__}")
+    for name, kind in (("outcome", str), ("reason", str), ("metrics", dict), ("facts", dict), ("spec", dict)):
+        if not isinstance(found.get(name), kind):
+            raise TypeError(f"its {name} must be a {kind.__name__}; got {found.get(name)!r:.60}")
+    TrialOutcome(found["outcome"])
+    check_metrics(found["metrics"])
+    return found
+
+
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Refuse metrics that are no numbers.
+
+    Raises:
+        TypeError: one is not.
+    """
+    if wrong := [name for name, value in metrics.items() if isinstance(value, bool) or not isinstance(value, _NUMBER)]:
+        raise TypeError(f"its metric {wrong[0]!r:.60} must be a number; got {metrics[wrong[0]]!r:.60}")

@@ -23,6 +23,8 @@ from search.objective import SAMPLES_NAME
 from search.report import format_value
 from search.tables import markdown_table
 
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RecursionError)
+"""What files raise that no session wrote."""
 FRONT_COLUMNS = (
     "trial", "family", "widths", *HEADLINE_COLUMNS, *HEADLINE_SCORES, "cas", "cas_epochs", "einsum_operations",
     "einsum_instances", "published_operations", "macs", "rows", "logrows", "parameters", "train_seconds",
@@ -185,10 +187,11 @@ def write_page(session: Path, stem: Path, title: str, note: str = "") -> None:
     config = yaml.safe_load((session / "config.yaml").read_text(encoding="utf-8"))
     public = {**summary, "trials": [_public(row) for row in summary["trials"]]}
     public["front"] = [with_headline(_public(row)) for row in summary["front"]]
+    text = render_page(title, public, provenance, config, f"{stem.name}.png", note)  # before anything is written
     write_text(stem.with_suffix(".json"), json.dumps(public, indent=1) + "\n")
     if summary["front"]:
         copy(Path(summary["front"][0]["folder"]) / SAMPLES_NAME, stem.with_suffix(".png"))
-    write_text(stem.with_suffix(".md"), render_page(title, public, provenance, config, f"{stem.name}.png", note))
+    write_text(stem.with_suffix(".md"), text)
 
 
 def _short(commit: str) -> str:
@@ -211,8 +214,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         write_page(arguments.session, arguments.stem, arguments.title, arguments.note)
-    except FileNotFoundError as error:
-        sys.exit(f"error: {arguments.session} must be the folder of a finished session: {error}")
+    except _UNREADABLE as error:
+        sys.exit(f"error: {arguments.session} must be the folder of a finished session: {error!r}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.endings import CANDIDATE, REPEATS, trial_outcome
+from search.endings import CANDIDATE, REPEATS, check_metrics, trial_outcome
 from search.errors import StudyError
 from search.experimental import experimental_allowed
 from search.front_measures import running_hypervolume
@@ -113,7 +113,10 @@ def objective_labels(study: optuna.Study) -> list[str]:
 def stored_references(study: optuna.Study) -> list[float] | None:
     """Return the objectives' reference point that ``study`` keeps, or None for a study made before it kept one."""
     found = study.user_attrs.get(_REFERENCES)
-    return None if found is None else [float(value) for value in found]
+    try:
+        return None if found is None else [float(value) for value in found]
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"study {study.study_name} must keep a number for each objective; {error}") from error
 
 
 def stored_signature(study: optuna.Study) -> str | None:
@@ -177,6 +180,18 @@ def add_late_findings(study: optuna.Study, number: int, *, metrics: dict[str, fl
 
 
 def late_findings(study: optuna.Study) -> dict[int, Late]:
-    """Return the late findings by trial number, each with ``metrics`` and ``facts``."""
-    attributes = study.user_attrs
-    return {int(key.removeprefix(_LATE)): value for key, value in attributes.items() if key.startswith(_LATE)}
+    """Return the late findings by trial number, each with ``metrics`` and ``facts``.
+
+    Raises:
+        StudyError: what is kept are no such findings.
+    """
+    found: dict[int, Late] = {}
+    for key, value in study.user_attrs.items():
+        if not key.startswith(_LATE):
+            continue
+        try:
+            check_metrics(value["metrics"])
+            found[int(key.removeprefix(_LATE))] = {"metrics": value["metrics"], "facts": dict(value["facts"])}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StudyError(f"{key} of study {study.study_name} must be findings of a trial; {error!r}") from error
+    return found

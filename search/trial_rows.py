@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def trial_row(trial: FrozenTrial, *, on_front: bool, late: Late | None = None) -
     if facts.get("circuit_failure"):  # its earlier circuit's scores, if it had one under other settings
         metrics = {name: value for name, value in metrics.items() if not name.startswith("circuit_")}
     for name, value in {**record["metrics"], **metrics}.items():
-        row[name] = int(value) if name in INTEGER_METRICS else value
+        row[name] = int(value) if name in INTEGER_METRICS and math.isfinite(value) else value
     row |= {**record["facts"], **{name: value for name, value in facts.items() if value}}
     if record["reason"]:
         row[REASON] = record["reason"]

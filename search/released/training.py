@@ -44,7 +44,10 @@ def training_facts(folder: Path, earlier: Path | None = None) -> dict[str, Any]:
 
 def _own_facts(folder: Path) -> tuple[dict[str, Any], str]:
     """Recipe, budget, seed and guide, and the digest of what training began from."""
-    candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
+    try:
+        candidate = Candidate.from_json((folder / CANDIDATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{folder} must be the folder of a trial with its {CANDIDATE_NAME}; {error}") from error
     found: dict[str, Any] = {
         "recipe": candidate.recipe.form,
         "budget": asdict(candidate.budget),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from search.errors import RecordError
+
 CHANGED = "+changes"
 """What :func:`search.provenance.commit` adds where the checkout differs from its commit."""
 
@@ -15,10 +17,15 @@ def environment_lines(recorded: Mapping[str, Any], present: Mapping[str, Any]) -
     Both are as ``provenance.json`` has them: ``commit``, ``packages`` and ``machine``, the latter two by name; a name
     that one side lacks is a difference. ``memory_bytes`` of less than 1 % counts as none, as kernels differ in what
     they keep.
+
+    Raises:
+        RecordError: the recorded side is no such mapping.
     """
     lines = [commit_line(str(recorded.get("commit", "unknown")), str(present.get("commit", "unknown")))]
     for part, same in (("packages", "same package versions"), ("machine", "same machine")):
         before, now = recorded.get(part) or {}, present.get(part) or {}
+        if not isinstance(before, Mapping):
+            raise RecordError(f"{part} of the record must be by name; got {before!r:.60}")
         found = [
             f"{name}: recorded {_value(before, name)}, this is {_value(now, name)}"
             for name in dict.fromkeys((*before, *now))
@@ -47,5 +54,5 @@ def _value(values: Mapping[str, Any], name: str) -> str:
 
 def _alike(name: str, before: Any, now: Any) -> bool:
     if name == "memory_bytes" and isinstance(before, int) and isinstance(now, int):
-        return abs(now - before) <= 0.01 * before
+        return 100 * abs(now - before) <= before
     return bool(before == now)

@@ -40,9 +40,15 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 
 def available_device(recorded: str | None) -> torch.device | None:
-    """Return the recorded device, or the CPU where this machine has none such; None where none was recorded."""
+    """Return the recorded device, or the CPU where this machine has none such; None where none was recorded.
+
+    Raises:
+        RecordError: it is neither.
+    """
     if recorded is None:
         return None
+    if recorded not in ("cpu", "cuda"):
+        raise RecordError(f"the recorded device must be cpu or cuda; got {recorded[:40]!r}")
     return torch.device(recorded if recorded != "cuda" or torch.cuda.is_available() else "cpu")
 
 

@@ -90,7 +90,7 @@ def reproduce(request: Request, say: Callable[[str], None] = print) -> Reproduct
 
 def _recorded_threads(trial: RecordedTrial) -> int | None:
     text = trial.run.tags.get("threads", "")
-    return int(text) if text.isdecimal() and int(text) > 0 else None
+    return int(text) if text.isascii() and text.isdecimal() and 1 <= len(text) <= 4 and int(text) > 0 else None
 
 
 def _environment(trial: RecordedTrial) -> list[str]:

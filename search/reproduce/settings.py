@@ -56,7 +56,10 @@ def build_session(
     config.study.seeds = []
     if session.cost_model is not None:
         config.cost_model = str(session.cost_model)
-    settings = build_settings(config)
+    try:
+        settings = build_settings(config)
+    except (AttributeError, TypeError, ValueError, KeyError, InstantiationException, OmegaConfBaseException) as error:
+        raise RecordError(f"the recorded configuration must be one that can be built; {error}") from error
     return settings if device is None else dataclasses.replace(settings, device=device)
 
 

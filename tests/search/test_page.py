@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from search.headline import HEADLINE_SCORES
-from search.page import circuit_lines, proof_lines, write_page
+from search.page import circuit_lines, main, proof_lines, write_page
 from search.tables import markdown_table
 
 ROW: dict[str, Any] = {
@@ -116,3 +116,15 @@ def test_an_unfinished_session_is_an_error(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("error:")
     assert "must be the folder of a finished session" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["summary.json", "provenance.json", "config.yaml"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "7", "a: [", "[" * 100_000])
+def test_damaged_sessions_are_an_error(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    (session / name).write_text(content)
+    monkeypatch.setattr(sys, "argv", ["page", str(session), str(tmp_path / "page" / "stem")])
+    with pytest.raises(SystemExit, match="must be the folder of a finished session"):
+        main()
+    assert not (tmp_path / "page").exists()

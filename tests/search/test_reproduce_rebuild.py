@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ import torch
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe
 from search.candidate import Candidate
+from search.errors import RecordError
+from search.reproduce.environment import environment_lines
 from search.reproduce.rebuild import available_device, repeated_budget, torch_threads, weights_distance
+from search.reproduce.run import _recorded_threads
 
 SPEC = GeneratorSpec(family="mlp", latent_dim=2, conditioning="one_hot", widths=(4,), kernel=0, upsampling="none")
 
@@ -56,3 +60,24 @@ def test_weights_distance_is_the_greatest_of_all() -> None:
         other.bias.fill_(torch.nan)
     assert weights_distance(one, other) != weights_distance(one, other)
     assert weights_distance(torch.nn.ReLU(), torch.nn.ReLU()) == 0
+
+
+@pytest.mark.parametrize("device", ["toaster", "", "cuda:0", "meta"])
+def test_other_devices_than_there_are_are_refused(device: str) -> None:
+    with pytest.raises(RecordError, match="recorded device must be cpu or cuda"):
+        available_device(device)
+
+
+@pytest.mark.parametrize(
+    ("text", "threads"), [("2", 2), ("0", None), ("9" * 5000, None), ("\u0664", None), ("", None), ("-1", None)]
+)
+def test_threads_of_a_record_are_a_small_number(text: str, threads: int | None) -> None:
+    trial = SimpleNamespace(run=SimpleNamespace(tags={"threads": text}))
+    assert _recorded_threads(trial) == threads  # type: ignore[arg-type]
+
+
+def test_an_environment_of_another_kind_is_refused() -> None:
+    for part in ("packages", "machine"):
+        with pytest.raises(RecordError, match=f"{part} of the record must be by name"):
+            environment_lines({part: [1]}, {})
+    assert environment_lines({"machine": {"memory_bytes": 10**400}}, {"machine": {"memory_bytes": 1}})[-1] != ""
