@@ -21,6 +21,7 @@ from search.urls import safe_url
 
 SQLITE = ("sqlite", "sqlite+pysqlite")
 POSTGRESQL = ("postgresql", "postgresql+psycopg2")
+_SQLITE_HEAD = b"SQLite format 3\0"
 BUSY_SECONDS = 60.0
 """SQLite waits this long for another's lock before it says that it is busy."""
 CONNECTION = {
@@ -103,6 +104,16 @@ def _open(address: URL, sleep: Callable[[float], None]) -> RDBStorage:
     raise AssertionError("the last attempt returns or raises")
 
 
+def is_sqlite(path: Path) -> bool:
+    """Say whether the file at ``path`` begins as SQLite's do.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return stream.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD
+
+
 def _open_server(address: URL) -> RDBStorage:
     settings = {key: value for key, value in CONNECTION.items() if key not in address.query}
     return RDBStorage(_for_optuna(address), engine_kwargs={"pool_pre_ping": True, "connect_args": settings})
@@ -111,6 +122,8 @@ def _open_server(address: URL) -> RDBStorage:
 def _open_sqlite(address: URL) -> RDBStorage:
     path = Path(str(address.database))
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.stat().st_size and not is_sqlite(path):
+        raise ConfigError(f"a storage must be a database of SQLite; {path} is another file")
     settings = {} if "timeout" in address.query else {"timeout": BUSY_SECONDS}
     with locked(
         path.with_name(f"{path.name}.opening")

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from search.endings import RECORD
 from search.errors import StudyError
 from search.layers.study import ROW
+from search.storage import is_sqlite
 from search.study import front_trials, objective_labels
 from search.trial_rows import trial_state
 from search.urls import safe_url
@@ -27,7 +28,6 @@ DEFAULT_STORAGE = "sqlite:///mlruns/optuna.db"
 STATES = ("scored", "stopped", "infeasible", "repeated", "illegal", "diverged", "unscored", "interrupted")
 """Order in which states are told; others follow."""
 _MOST_NAMES = 20
-_SQLITE_HEAD = b"SQLite format 3\0"
 _VERSIONS = ("alembic_version", "version_info")
 
 
@@ -61,9 +61,8 @@ def _check_file(url: URL) -> None:
         )
     refused = f"storage {_shown(url)} must be a readable database of Optuna studies; "
     try:
-        with path.open("rb") as stream:
-            if stream.read(len(_SQLITE_HEAD)) != _SQLITE_HEAD:
-                raise StudyError(f"{refused}{path} is no SQLite file")
+        if not is_sqlite(path):
+            raise StudyError(f"{refused}{path} is no SQLite file")
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as opened:
             versions = [opened.execute(f"SELECT * FROM {table}").fetchone() for table in _VERSIONS]
     except (OSError, sqlite3.Error) as error:

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         digest = write_chain(given.first, given.second, given.target)
-    except ZkError as error:
+    except (ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{given.target}  SHA-256 {digest}")

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[given.pop(0)] if given and given[0] in COMMANDS else attribute
     try:
         return command(given)
-    except ZkError as error:
+    except (ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.out.exists():
             raise ArtifactError(f"a bundle must not replace anything; {options.out} exists; choose another name")
         return _prove(options)
-    except ZkError as error:
+    except (ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

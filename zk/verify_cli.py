@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_intermixed_args(given)
-    if not (options.memory_gb > 0 and options.seconds > 0):
-        parser.error("--memory-gb and --seconds must be above zero")
+    if not (0 < options.memory_gb < math.inf and options.seconds > 0):
+        parser.error("--memory-gb must be above zero and finite, --seconds above zero")
     if not options.expected:
         return _verify(options, lambda result: ())
     if not any(word.startswith("model=") for word in options.expected) or any("=" not in w for w in options.expected):
@@ -58,8 +59,12 @@ def _verify(options: argparse.Namespace, claims: Callable[[BundleVerification], 
     result = dataclasses.replace(result, checks=(*result.checks, *named, *claims(result)))
     print("\n".join(report_lines(result)))
     if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        write_json(options.json, report_json(result))
+        try:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            write_json(options.json, report_json(result))
+        except OSError as error:  # the verdict stands, but whoever asked for the file must not take an old one for it
+            print(f"error: {error}", file=sys.stderr)
+            return UNREADABLE
     if result.accepted:
         return ACCEPTED
     return REJECTED if result.readable else UNREADABLE

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = write_page(evidence, given.out)
         if rungs:
             paths.append(file_ladder(rungs, measured_on, ladder))
-    except (SearchError, ZkError) as error:
+    except (SearchError, ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("\n".join(str(path) for path in paths))

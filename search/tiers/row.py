@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from search.errors import SearchError
+from zk.json_fields import check_fields
 
 REGIMES = ("published", "strong")
 SCORED, NOT_RUN = "scored", "not run"
@@ -94,11 +95,12 @@ class TierRow:
         """Rebuild a row from :meth:`to_json`, as one that was filed.
 
         Raises:
-            SearchError: a field is unknown or missing.
+            SearchError: a field is unknown or missing, or a value is of another kind.
         """
         if unknown := set(data) - {field.name for field in fields(cls)}:
             raise SearchError(f"a row of the tiers has no {', '.join(sorted(unknown))}; make the page with --fresh")
         try:
+            check_fields(cls, data)
             return cls(**{**data, "filed": True})
         except TypeError as error:
             raise SearchError(f"a row of the tiers must be complete; {error}; make the page with --fresh") from error

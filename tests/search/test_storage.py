@@ -74,6 +74,13 @@ def test_a_folder_that_is_no_folder_is_an_error_at_once(tmp_path: Path) -> None:
         build_storage(f"sqlite:///{tmp_path}/file/optuna.db")
 
 
+def test_a_file_of_another_kind_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("of a long journey")
+    with pytest.raises(ConfigError, match=r"must be a database of SQLite; .*diary\.txt is another file"):
+        build_storage(f"sqlite:///{tmp_path}/diary.txt")
+    assert (tmp_path / "diary.txt").read_text() == "of a long journey"
+
+
 def test_a_study_opens_from_a_url_and_from_a_storage(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/optuna.db"
 

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[parser.parse_args(given[:1]).command]
     try:
         return command(given[1:])
-    except ZkError as error:
+    except (ZkError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

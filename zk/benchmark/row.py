@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from zk.errors import ArtifactError
+from zk.json_fields import check_fields
 
 
 class RowOutcome(StrEnum):
@@ -145,12 +146,13 @@ class LayerRow:
         """Rebuild a row from :meth:`to_json`.
 
         Raises:
-            ArtifactError: a name is unknown or missing, or the outcome is.
+            ArtifactError: a name is unknown or missing, or the outcome is, or a value is of another kind.
         """
         names = {slot.name for slot in dataclasses.fields(cls)}
         if unknown := set(data) - names:
             raise ArtifactError(f"a benchmark row has no {sorted(unknown)}; run the benchmark again")
         try:
+            check_fields(cls, {name: value for name, value in data.items() if name != "outcome"})
             return cls(**{**data, "outcome": RowOutcome(data["outcome"])})
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"a benchmark row must be complete; {error}; run the benchmark again") from error
