@@ -37,7 +37,7 @@ from gan.training import TrainingBudget, TrainingRecipe
 from gan.training.checkpoint import load_checkpoint, save_checkpoint
 from search.building import build
 from search.candidate import Candidate
-from search.errors import ConfigError, RecordError, ReleaseError, SearchError
+from search.errors import ConfigError, RecordError, ReleaseError, SearchError, StudyError
 from search.filters import parse_filter
 from search.names import checked_name
 from search.options import parse_options
@@ -45,6 +45,7 @@ from search.released.model import FACTS_NAME, read_released
 from search.reproduce.record import read_trial
 from search.tracked import RecordedRun
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, save_generator
+from tests.fuzz import kept_targets as kept
 from tests.fuzz import trained_targets as trained
 from tests.tiny_spec import TINY_SPEC
 from tests.zk.tiny_networks import TINY
@@ -463,6 +464,29 @@ def all_targets(scene: Scene) -> dict[str, Target]:
             frozenset((f"{DIGEST}.*",)),
         ),
         Target("model-facts", _facts, _read_facts, (ReleaseError,), frozenset(("model",))),
+        Target("kept-record", lambda _: kept.kept_records(), kept.read_a_kept_record, (StudyError,), frozenset()),
+        Target(
+            "layer-rows",
+            lambda _: kept.layer_rows(),
+            kept.read_layer_rows,
+            (ArtifactError,),
+            frozenset(("rows.json",)),
+        ),
+        Target(
+            "ladder",
+            lambda _: kept.ladders(),
+            kept.read_a_ladder,
+            (ArtifactError, SearchError),
+            frozenset(("ladder.json",)),
+        ),
+        Target(
+            "environment",
+            lambda _: kept.environments(),
+            kept.read_an_environment,
+            (RecordError, ValueError),
+            frozenset(),
+        ),
+        Target("audited-settings", of("settings.json"), kept.read_audited_settings, (ArtifactError,)),
     ]
     return {target.name: target for target in found}
 

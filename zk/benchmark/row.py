@@ -148,6 +148,8 @@ class LayerRow:
         Raises:
             ArtifactError: a name is unknown or missing, or the outcome is, or a value is of another kind.
         """
+        if not isinstance(data, Mapping):
+            raise ArtifactError(f"a benchmark row must be an object; got {data!r:.60}; run the benchmark again")
         names = {slot.name for slot in dataclasses.fields(cls)}
         if unknown := set(data) - names:
             raise ArtifactError(f"a benchmark row has no {sorted(unknown)}; run the benchmark again")
