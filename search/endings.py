@@ -134,9 +134,9 @@ def _checked(found: Any) -> dict[str, Any]:
     """Refuse what :func:`summary` does not give."""
     if not isinstance(found, dict):
         raise TypeError(f"it is a {type(found).__name__}")
-    for name, kind in (("outcome", str), ("reason", str), ("metrics", dict), ("facts", dict), ("spec", dict)):
-        if not isinstance(found.get(name), kind):
-            raise TypeError(f"its {name} must be a {kind.__name__}; got {found.get(name)!r:.60}")
+    for name, empty in (("outcome", ""), ("reason", ""), ("metrics", {}), ("facts", {}), ("spec", {})):
+        if not isinstance(found.setdefault(name, empty), type(empty)):
+            raise TypeError(f"its {name} must be a {type(empty).__name__}; got {found[name]!r:.60}")
     TrialOutcome(found["outcome"])
     check_metrics(found["metrics"])
     return found

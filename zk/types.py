@@ -61,7 +61,7 @@ class Budget:
         Raises:
             OptionError: a limit is not positive, or memory is no number of bytes.
         """
-        if not 0 < memory_bytes < 2**63:  # neither NaN nor infinity
+        if not abs(memory_bytes) < 2**63:  # neither NaN nor infinity
             raise OptionError(f"a budget must be positive and below 2^63 bytes; got memory_bytes={memory_bytes}")
         return cls(int(memory_bytes), wall_seconds)
 

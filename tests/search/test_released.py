@@ -154,7 +154,7 @@ def test_damaged_files_are_refused(released: Released, tmp_path: Path) -> None:
         "scores": (FACTS_NAME, json.dumps({k: v for k, v in facts.items() if k != "scores"}).encode()),
         "CheckedError": (FACTS_NAME, json.dumps(facts | {"layouts": {"image": {}}}).encode()),
         "larger than": (FACTS_NAME, b" " * 1_000_001),
-        "RecursionError": (FACTS_NAME, b"[" * 200_000),
+        "nested too deeply": (FACTS_NAME, b"[" * 200_000),
         "must count": (
             FACTS_NAME,
             json.dumps(facts | {"proof": {"counts_as_proved": False, "wiring": "linked"}}).encode(),

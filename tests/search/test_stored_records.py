@@ -51,7 +51,7 @@ def test_a_whole_record_is_read(make_study: MakeStudy) -> None:
                 {"spec": 1},
             )
         ),
-        json.dumps({"outcome": "scored"}),
+        json.dumps({"metrics": {}}),
     ],
     ids=range(14),
 )
