@@ -189,8 +189,6 @@ def _read_settings(path: Path) -> tuple[dict[str, Any], CircuitCost, int]:
     try:
         cost = circuit_cost(settings)
         visibilities(settings)
-        if cost.num_inner_cols < 1:
-            raise ValueError(f"num_inner_cols {cost.num_inner_cols}, of which there must be at least 1,")
         return settings, cost, expected_columns(settings, cost)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactError(

@@ -121,7 +121,13 @@ def check_salt(settings: dict[str, Any], salt: tuple[int, ...]) -> None:
 
 
 def expected_columns(settings: dict[str, Any], cost: CircuitCost) -> int:
-    """Permutation columns that the settings account for, Freivalds columns apart."""
+    """Permutation columns that the settings account for, Freivalds columns apart.
+
+    Raises:
+        ValueError: there are no inner columns.
+    """
+    if cost.num_inner_cols < 1:
+        raise ValueError(f"num_inner_cols {cost.num_inner_cols}, of which there must be at least 1,")
     committed = len(committed_sizes(settings))
     constants = block_count(cost.total_const_size, cost.logrows) if cost.total_const_size else 0
     return committed + 3 * cost.num_inner_cols * cost.blocks + constants + (cost.public_values > 0)

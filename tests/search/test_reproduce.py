@@ -155,7 +155,9 @@ def start(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> S
         given = dict(option.split("=", 1) for option in options)
         named = {} if "study" in given else {"run": store.ids[outcome]}
         out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
-        values = {**named, "uri": store.uri, "out": str(out), **given}
+        # said here, because a record may not choose folders of the machine that reads it
+        places = {"cache_folder": f"{store.folder}/cache", "proving.srs_folder": f"{store.folder}/srs"}
+        values = {**places, **named, "uri": store.uri, "out": str(out), **given}
         status = main([f"{name}={value}" for name, value in values.items()])
         printed = capsys.readouterr()
         report = out / "reproduction.json"
