@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
 
 
-def check_plain(file: Path | BinaryIO) -> None:
+def check_plain(path: Path) -> None:
     """Refuse an archive that would grow when it is read.
 
     Raises:
@@ -18,7 +17,7 @@ def check_plain(file: Path | BinaryIO) -> None:
         ValueError: it is no zip archive, or an entry is compressed.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path) as archive:
             packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"it is no zip archive: {error}") from error

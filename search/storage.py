@@ -17,11 +17,11 @@ from search.errors import ConfigError
 from search.passing import lost_a_race
 from search.patience import Patience, PatientCaller, patiently
 from search.patient_storage import PatientStorage, storage_error_passes
+from search.sqlite_files import is_sqlite
 from search.urls import safe_url
 
 SQLITE = ("sqlite", "sqlite+pysqlite")
 POSTGRESQL = ("postgresql", "postgresql+psycopg2")
-_SQLITE_HEAD = b"SQLite format 3\0"
 BUSY_SECONDS = 60.0
 """SQLite waits this long for another's lock before it says that it is busy."""
 CONNECTION = {
@@ -102,16 +102,6 @@ def _open(address: URL, sleep: Callable[[float], None]) -> RDBStorage:
                 raise
             sleep(0.2)
     raise AssertionError("the last attempt returns or raises")
-
-
-def is_sqlite(path: Path) -> bool:
-    """Say whether the file at ``path`` begins as SQLite's do.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as stream:
-        return stream.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD
 
 
 def _open_server(address: URL) -> RDBStorage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from search.endings import RECORD
 from search.errors import StudyError
 from search.layers.study import ROW
-from search.storage import is_sqlite
+from search.sqlite_files import first_rows, is_sqlite
 from search.study import front_trials, objective_labels
 from search.trial_rows import trial_state
 from search.urls import safe_url
@@ -63,8 +62,7 @@ def _check_file(url: URL) -> None:
     try:
         if not is_sqlite(path):
             raise StudyError(f"{refused}{path} is no SQLite file")
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as opened:
-            versions = [opened.execute(f"SELECT * FROM {table}").fetchone() for table in _VERSIONS]
+        versions = first_rows(path, _VERSIONS)
     except (OSError, sqlite3.Error) as error:
         raise StudyError(f"{refused}got: {error}") from error
     if None in versions:  # Optuna would write its own version there

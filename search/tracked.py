@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from search.errors import RecordError
 from search.names import checked_name
+from search.sqlite_files import first_rows
 from search.urls import safe_url
 
 _SQLITE = "sqlite:///"
@@ -107,7 +108,7 @@ class RunReader:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            said = safe_url(str(error)).splitlines()[0]
+            said = safe_url(str(error)).partition("\n")[0]
             raise RecordError(f"the record at {self._shown} must {wanted}; it says: {said}") from error
 
 
@@ -116,10 +117,8 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         raise RecordError(f"the record must be a file; there is no {path}; give uri= of where the study was tracked")
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as opened:
-            found = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            whole = {"alembic_version", "runs"} <= found and opened.execute("SELECT * FROM alembic_version").fetchone()
+        version, _ = first_rows(path, ("alembic_version", "runs"))
     except sqlite3.Error as error:
-        raise RecordError(f"{path} must be a readable SQLite file; got: {error}") from error
-    if not whole:
-        raise RecordError(f"{path} must be a store of MLflow; it has no runs; give uri= of where the study was tracked")
+        raise RecordError(f"{path} must be a store of MLflow; got: {error}; give uri= of the study's") from error
+    if version is None:  # MLflow would write its own there
+        raise RecordError(f"{path} must be a store of MLflow; it does not say of which version it is")

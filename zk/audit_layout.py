@@ -158,23 +158,17 @@ def read_layout(
     first = len(committed)
     operands = (first, first + width * blocks, first + 2 * width * blocks)
     constants = range(first + 3 * width * blocks, expected - (cost.public_values > 0))
-    least = width * blocks * (3 + cost.static_lookups + cost.range_checks)
-    if columns < expected or selectors < least:  # before as many gates are made as the settings claim
-        raise UnknownLayout(
-            Wiring.UNCHECKED,
-            f"the settings describe {expected} permutation columns and at least {least} selectors; "
-            f"the key has {columns} and {selectors}; give the settings that it was made from",
-        )
-    gates = _ordinary_gates(operands, width, blocks, cost.static_lookups, cost.range_checks)
+    # Counted before they are made: settings may claim any number, and a key has few.
+    ordinary = blocks * (width * (3 + cost.static_lookups + cost.range_checks) + len(_ACCUMULATORS))
     extra = columns - expected
-    if extra > 0:
-        gates += _freivalds_gates(expected, extra, width, len(gates), selectors)
-    if extra < 0 or len(gates) != selectors:
+    beyond = _freivalds_gates(expected, extra, width, ordinary, selectors) if extra > 0 else []
+    if extra < 0 or ordinary + len(beyond) != selectors:
         raise UnknownLayout(
             Wiring.UNCHECKED,
-            f"the settings describe {expected} permutation columns and {len(gates)} selectors; "
+            f"the settings describe {expected} permutation columns and {ordinary + len(beyond)} selectors; "
             f"the key has {columns} and {selectors}; give the settings that it was made from",
         )
+    gates = _ordinary_gates(operands, width, blocks, cost.static_lookups, cost.range_checks) + beyond
     inputs, outputs = _public_counts(settings)
     if max(inputs + outputs, *committed, 0) > 1 << cost.logrows:
         raise UnknownLayout(Wiring.UNCHECKED, "the settings declare more public or committed values than rows")

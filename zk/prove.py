@@ -208,9 +208,9 @@ def load_sample(path: Path, model: Path) -> list[NDArray[np.float32]]:
     """
     slots = graph_inputs(model)
     try:
-        values = sum(int(np.prod(shape)) for _, shape in slots)
-        data = _load_npz(path, [name for name, _ in slots], values) if path.suffix == ".npz" else _load_json(path)
-        if [np.size(values) for values in data] != [int(np.prod(shape)) for _, shape in slots]:
+        counts = [int(np.prod(shape)) for _, shape in slots]
+        data = _load_npz(path, [name for name, _ in slots], sum(counts)) if path.suffix == ".npz" else _load_json(path)
+        if [np.size(values) for values in data] != counts:
             raise ValueError(f"the model takes {slots}; found {[np.shape(values) for values in data]}")
         return [np.asarray(values, np.float32).reshape(shape) for values, (_, shape) in zip(data, slots, strict=True)]
     except _UNREADABLE as error:

@@ -87,8 +87,8 @@ def cached_splits(
 def _read(path: Path) -> Splits | None:
     """Read a cache file; None where it is absent or not what was written."""
     try:
-        # Opened here, because np.load leaves the file open where the archive inside is damaged.
         check_plain(path)
+        # Opened here, because np.load leaves the file open where the archive inside is damaged.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             tensors = [torch.from_numpy(stored[name]) for name in _TENSORS]
             digest = str(stored["digest"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from json_files import parse_json
 from search.processes import ProcessId, is_running, process_space, this_process
 
 
@@ -20,7 +21,7 @@ def runs_elsewhere(driver: str | None) -> bool:
     versions, is taken for one that has ended.
     """
     try:
-        process = ProcessId(**json.loads(driver or ""))
+        process = ProcessId(**parse_json(driver or ""))
     except (ValueError, TypeError):
         return False
     if process.space != process_space():

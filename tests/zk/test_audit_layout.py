@@ -163,8 +163,17 @@ def test_settings_that_claim_more_than_the_key_has_are_refused_at_once(tmp_path:
     pk, settings_path, _ = build(tmp_path, MATMUL)
     key, settings = open_proving_key(pk), load_settings(settings_path)
     many = {**settings, "num_rows": 10**12}
-    with pytest.raises(UnknownLayout, match="and at least .* selectors; the key has 8 and 12"):
+    with pytest.raises(UnknownLayout, match=r"describe \d+ .* columns and \d+ selectors; the key has 8 and 12"):
         read_layout(many, circuit_cost(many), key.columns, key.selectors)
     nameless = {**settings, "run_args": {**settings["run_args"], "input_visibility": []}}
     with pytest.raises(UnknownLayout, match="hashed"):
         read_layout(nameless, circuit_cost(nameless), key.columns, key.selectors)
+
+
+def test_columns_beyond_the_settings_are_unlinked_however_few_the_selectors(tmp_path: Path) -> None:
+    pk, settings_path, _ = build(tmp_path, MATMUL)
+    key, settings = open_proving_key(pk), load_settings(settings_path)
+    bare = {**settings, "total_const_size": 0, "required_range_checks": [[0, 1]] * 9}
+    with pytest.raises(UnknownLayout, match="beyond the 7") as caught:
+        read_layout(bare, circuit_cost(bare), key.columns, key.selectors)
+    assert caught.value.verdict is Wiring.UNLINKED
