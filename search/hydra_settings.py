@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from search.errors import ConfigError
+from search.growth import check_growth
 
 FIXED = ("callbacks", "job.env_set", "job.env_copy", "launcher", "sweeper", "job_logging", "hydra_logging", "mode")
 """Parts of ``hydra`` that must be as Hydra has them."""
@@ -34,8 +35,8 @@ def check_hydra(arguments: Sequence[str], *, config_folder: str, config_name: st
     """Refuse a command line whose configuration changes the parts of Hydra that run code.
 
     Raises:
-        ConfigError: it changes :data:`FIXED`, asks for several runs, names another configuration, or is none that can
-            be composed.
+        ConfigError: it changes :data:`FIXED`, asks for several runs, names another configuration, is none that can be
+            composed, or grows beyond measure when it is resolved.
     """
     given = get_args_parser().parse_args(list(arguments))
     if given.help or given.hydra_help or given.shell_completion:
@@ -48,11 +49,14 @@ def check_hydra(arguments: Sequence[str], *, config_folder: str, config_name: st
     places = [f"hydra.searchpath=[file://{given.config_dir}]"] if given.config_dir else []
     try:
         with initialize_config_dir(version_base="1.3", config_dir=config_folder):
-            found = _fixed(compose(config_name, overrides=[*given.overrides, *places], return_hydra_config=True))
+            whole = compose(config_name, overrides=[*given.overrides, *places], return_hydra_config=True)
+            found = _fixed(whole)
             plain = _fixed(compose(config_name, return_hydra_config=True))
     except (HydraException, OmegaConfBaseException) as error:
         # Hydra may compose what this did not, as with a sweep's values, and would build its parts before we are asked.
         raise ConfigError(str(error)) from error
+    unresolved: Any = OmegaConf.to_container(whole, resolve=False)
+    check_growth(unresolved)
     if changed := [name for name in FIXED if found[name] != plain[name]]:
         raise ConfigError(f"a configuration must leave hydra.{changed[0]} as it is, since Hydra runs what it names")
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,20 @@ from typing import Any
 import hydra
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from atomic_files import write_text
-from evaluation import EvaluationError
 from gan.data import ImageDataset
-from gan.errors import GanError
 from search.building import build
 from search.compose import CONFIG_FOLDER, build_settings, build_tracker, find_cost_model
 from search.drivers import busy_trials, living_drivers
-from search.errors import ConfigError, SearchError, StorageUnreachable
+from search.errors import ConfigError, StorageUnreachable
 from search.filing import PICTURES
 from search.finalists import proved_row
 from search.finish import file_results, print_results
 from search.labels import config_tags
 from search.layers.run import run_layers
+from search.problems import problem_in
 from search.provenance import commit, machine, package_versions
 from search.saved_views import saved_views
 from search.session import Judges, prepare, run_session, weights_digest
@@ -44,9 +41,6 @@ from search.tracking import Tracker
 from search.urls import safe_url
 from zk.cost import shipped_cost_model
 from zk.cost_model import save_cost_model
-from zk.errors import ZkError
-
-KNOWN_ERRORS = (SearchError, GanError, EvaluationError, ZkError, OmegaConfBaseException)
 
 
 @hydra.main(version_base="1.3", config_path=CONFIG_FOLDER, config_name="config")
@@ -76,19 +70,6 @@ def _main(config: DictConfig) -> None:
 def problem_of(config: DictConfig) -> str | None:
     """Run one study; gives the message of an error that its user can mend, and None where there is none."""
     return problem_in(functools.partial(run, config))
-
-
-def problem_in(work: Callable[[], object]) -> str | None:
-    """Do ``work``; gives the message of an error that its user can mend, and None where there is none."""
-    try:
-        work()
-    except (*KNOWN_ERRORS, OSError) as error:
-        return safe_url(str(error))
-    except InstantiationException as error:  # Hydra wraps what a builder raises
-        if error.__cause__ is not None and not isinstance(error.__cause__, KNOWN_ERRORS):
-            raise
-        return safe_url(str(error.__cause__ or error))
-    return None
 
 
 def run(config: DictConfig) -> None:

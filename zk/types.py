@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -59,10 +60,13 @@ class Budget:
         """Make a budget of numbers from a command line.
 
         Raises:
-            OptionError: a limit is not positive, or memory is no number of bytes.
+            OptionError: a limit is not positive, not finite, or more than a number of bytes can be.
         """
-        if not abs(memory_bytes) < 2**63:  # neither NaN nor infinity
-            raise OptionError(f"a budget must be positive and below 2^63 bytes; got memory_bytes={memory_bytes}")
+        if not (abs(memory_bytes) < 2**63 and math.isfinite(wall_seconds)):  # neither NaN nor infinity
+            raise OptionError(
+                f"a budget must be positive, finite and below 2^63 bytes; got memory_bytes={memory_bytes}, "
+                f"wall_seconds={wall_seconds}"
+            )
         return cls(int(memory_bytes), wall_seconds)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from atomic_files import write_bytes
@@ -18,12 +17,10 @@ from evaluation.classifier.cache import TrainedClassifier, load_or_train
 from evaluation.classifier.folding import circuit_form
 from evaluation.classifier.picture import write_confusion_png
 from evaluation.classifier.training import TrainingProgress
-from evaluation.errors import EvaluationError
 from evaluation.types import DatasetLike
-from gan.errors import GanError
 from search.building import build
-from search.errors import SearchError
 from search.hydra_settings import guard
+from search.problems import problem_in
 from shipped_files import shipped_folder
 from zk.export import export_onnx
 
@@ -115,7 +112,6 @@ def _trained(name: str, node: DictConfig, dataset: DatasetLike, config: DictConf
 
 
 CONFIG_FOLDER = str(shipped_folder("conf"))
-_MENDABLE = (EvaluationError, GanError, SearchError, OSError)
 
 
 @hydra.main(version_base=None, config_path=CONFIG_FOLDER, config_name="classifier_app")
@@ -124,13 +120,8 @@ def main(config: DictConfig) -> None:
     if config.dry_run:
         print(OmegaConf.to_yaml(config, resolve=True), end="")
         return
-    try:
-        run(config, Path(HydraConfig.get().runtime.output_dir))
-    except (*_MENDABLE, InstantiationException) as error:  # the last wraps what a builder raises
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
-        if not isinstance(cause, _MENDABLE):
-            raise
-        sys.exit(f"error: {cause}")
+    if problem := problem_in(lambda: run(config, Path(HydraConfig.get().runtime.output_dir))):
+        sys.exit(f"error: {problem}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from search.errors import ConfigError
 from search.finalists import cas_conditions
 from search.options import Options, parse_options
 from search.pictures import GRID_COLUMNS
+from search.problems import problem_in
 from search.released.again import TOLERANCE, again_lines, score_again
 from search.released.measure import CasPlan, cas_of, circuit_images, scores_with_data
 from search.released.model import MODELS, read_released, released_names
@@ -25,7 +26,6 @@ from search.released.request import read_proof_request
 from search.released.training import training_facts
 from search.released.write import file_facts, write_released
 from search.reproduce.request import tolerance_of
-from search.run import problem_in
 from search.session import train_judges
 from search.tiers.files import read_rows
 from search.tiers.row import TierRow

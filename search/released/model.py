@@ -15,6 +15,7 @@ from gan.spec import GeneratorSpec
 from json_files import read_json
 from search.circuit import NETWORK_NAME, export_generator
 from search.errors import RecordError, ReleaseError
+from search.released.facts import check_facts
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
 from shipped_files import shipped_folder
 from zk.checked.options import CheckedOptions
@@ -150,6 +151,7 @@ def read_released(name: str, root: Path = MODELS) -> ReleasedModel:
             if (folder / path).stat().st_size > limit:
                 raise ValueError(f"{path} is larger than {limit:,} bytes")
         facts = read_json(folder / FACTS_NAME)
+        check_facts(facts)
         spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
         found = {"weights_sha256": weights_sha256(folder), "spec_digest": spec.digest}
         for what, digest in found.items():

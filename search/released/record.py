@@ -6,43 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.circuit import circuit_inputs
+from search.released.facts import PROOF, SCORES
 from search.released.model import ReleasedModel
 from search.released.prove import ReleasedProof
 from zk.benchmark.report.text import NOTHING, gib, number, percent, table
 from zk.counting import multiply_accumulates, published_operations
 from zk.machine import Machine
-
-SCORES = {
-    "accuracy": "accuracy",
-    "real_accuracy": "classifier_accuracy",
-    "judge_accuracy": "judge_accuracy",
-    "real_judge_accuracy": "judge_real_accuracy",
-    "inception_score": "inception_score",
-    "real_inception_score": "real_inception_score",
-    "diversity": "diversity",
-    "real_diversity": "real_diversity",
-    "cas": "cas",
-    "real_cas": "real_cas",
-    "frechet": "frechet_distance",
-    "real_frechet": "real_frechet_distance",
-    "judge_frechet": "judge_frechet_distance",
-    "real_judge_frechet": "real_judge_frechet_distance",
-    "samples": "samples",
-}
-"""Names of a row, and of the scores that they come from."""
-
-PROOF = (
-    "rows",
-    "einsum_instances",
-    "einsum_distinct",
-    "logrows",
-    "prove_seconds",
-    "peak_rss_bytes",
-    "proof_bytes",
-    "bundle_bytes",
-    "verify_seconds",
-    "wiring",
-)
 
 
 def proof_figures(proof: ReleasedProof, machine: Machine) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from search.problems import problem_in
 from search.reproduce.comparison import EXACT
 from search.reproduce.report import Reproduction
 from search.reproduce.request import PLACES, read_request
 from search.reproduce.run import DEFAULT_FOLDER, REPORT_NAME, reproduce
-from search.run import problem_in
 
 HELP = f"""\
 Rebuilds a trial from its MLflow record and compares every figure with the recorded one.

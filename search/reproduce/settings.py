@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 import yaml
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.data import ImageDataset
 from search.building import build
 from search.compose import CONFIG_FOLDER, build_settings
 from search.errors import ConfigError, RecordError
+from search.problems import KNOWN_ERRORS
 from search.reproduce.record import RecordedSession
-from search.run import KNOWN_ERRORS
 from search.settings import SessionSettings
 
 _LONGEST = 1_000_000
@@ -26,7 +26,11 @@ _OURS = ("cache_folder", "proving.srs_folder", "cost_model")
 
 def default_uri() -> str:
     """Return the tracking URI of ``conf/config.yaml``."""
-    return str(OmegaConf.load(Path(CONFIG_FOLDER) / "config.yaml").tracking.uri)
+    return str(_shipped("config.yaml").tracking.uri)
+
+
+def _shipped(name: str) -> DictConfig | ListConfig:
+    return OmegaConf.load(Path(CONFIG_FOLDER) / name)
 
 
 def build_dataset(session: RecordedSession, places: Mapping[str, str]) -> ImageDataset:
@@ -68,11 +72,11 @@ def _keep_here(config: DictConfig, places: Mapping[str, str]) -> None:
 
     A record comes from others; it must not choose where on this machine something is read and written.
     """
-    shipped = OmegaConf.load(Path(CONFIG_FOLDER) / "config.yaml")
+    shipped = _shipped("config.yaml")
     for name in _OURS:
         if name not in places:
             OmegaConf.update(config, name, OmegaConf.select(shipped, name))
-    config.engine = OmegaConf.load(Path(CONFIG_FOLDER) / "engine" / "local.yaml")
+    config.engine = _shipped("engine/local.yaml")
 
 
 def _check_text(text: str) -> None:

@@ -109,6 +109,12 @@ def hydra_refuses(*arguments: str) -> str:
     return ""
 
 
+def test_overrides_that_double_are_refused_before_they_are_resolved() -> None:
+    doubled = [f"+v{level}=${{v{level - 1}}}${{v{level - 1}}}" for level in range(1, 40)]
+    assert "at most 1,000,000 characters once resolved" in hydra_refuses("+v0=0123456789", *doubled)
+    assert hydra_refuses("+v0=0123456789", *doubled[:5]) == ""
+
+
 def test_hydra_itself_is_left_as_it_is(tmp_path: Path) -> None:
     for fine in ((), ("study.trials=1",), ("hydra.run.dir=x", "hydra.verbose=true"), ("--help",)):
         assert hydra_refuses(*fine) == ""

@@ -113,7 +113,7 @@ def _apply(model: onnx.ModelProto, rule: Rule) -> tuple[onnx.ModelProto, int]:
 
 
 def _refuse_control_flow(model: onnx.ModelProto) -> None:
-    for node in model.graph.node:
+    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
         if any(slot.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for slot in node.attribute):
             raise LoweringError(f"a circuit has no control flow; found {node.op_type} {node.name!r}; export without it")
 
@@ -123,7 +123,7 @@ class _Check:
 
     def __init__(self, model: onnx.ModelProto, seed: int) -> None:
         generator = np.random.default_rng(seed)
-        _refuse_large(model)
+        _refuse_boundless(model)
         constants = {slot.name for slot in model.graph.initializer}
         slots = [slot for slot in model.graph.input if slot.name not in constants]
         self.feeds = []
@@ -151,16 +151,23 @@ class _Check:
         return worst
 
 
-def _refuse_large(model: onnx.ModelProto) -> None:
-    """Refuse tensors that no circuit holds, before onnxruntime makes them in this process."""
+def _refuse_boundless(model: onnx.ModelProto) -> None:
+    """Refuse what onnxruntime, in this process, could take any time or memory for, and what no circuit holds."""
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise LoweringError(f"the model's shapes must be known; {error}") from error
+    known = set[str]()
     for slot in (*graph.input, *graph.value_info, *graph.output):
-        size = math.prod(side.dim_value for side in slot.type.tensor_type.shape.dim)
+        sides = slot.type.tensor_type.shape.dim
+        size = math.prod(side.dim_value for side in sides)
         if size > MOST_ELEMENTS:
             raise LoweringError(f"a tensor must have at most {MOST_ELEMENTS:,} elements; {slot.name!r} has {size:,}")
+        if slot.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
+            known.add(slot.name)
+    made = (name for node in graph.node for name in node.output if name)
+    if unknown := next((name for name in made if name not in known), None):
+        raise LoweringError(f"every tensor must be of static shape; {unknown!r} is not: export with fixed sizes")
 
 
 def _run(model: onnx.ModelProto, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float64]]:

@@ -102,3 +102,19 @@ def test_tensors_that_no_circuit_holds_are_refused_before_they_are_made() -> Non
     added = helper.make_node("Add", ["x", "filled"], ["y"])
     with pytest.raises(LoweringError, match="'filled' has 40,000,000,000"):
         lower(model(huge, added, shape=[1], sides=np.array([200_000, 200_000])), [Rule("r", "", as_maximum)])
+
+
+def test_control_flow_in_a_function_of_the_model_is_refused_too() -> None:
+    body = helper.make_graph([], "body", [], [])
+    choice = helper.make_node("If", ["a"], ["b"], then_branch=body, else_branch=body)
+    local = helper.make_function("own", "Hidden", ["a"], ["b"], [choice], [helper.make_opsetid("", 17)])
+    hidden = model(helper.make_node("Hidden", ["x"], ["y"], domain="own"))
+    hidden.functions.append(local)
+    with pytest.raises(LoweringError, match="no control flow; found If"):
+        lower(hidden, RULES)
+
+
+def test_a_shape_that_depends_on_values_is_refused() -> None:
+    found = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["y"], to=1)]
+    with pytest.raises(LoweringError, match="every tensor must be of static shape; 'places' is not"):
+        lower(model(*found), [Rule("r", "", as_maximum)])
