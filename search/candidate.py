@@ -73,6 +73,7 @@ class Candidate:
                 name: _RECIPE_PARTS[name](**part) if name in _RECIPE_PARTS and part is not None else part
                 for name, part in value["recipe"].items()
             }
+            recipe["more_guides"] = tuple(GuideSpec(**part) for part in recipe.get("more_guides", ()))
             spec, budget = GeneratorSpec.from_mapping(value["spec"]), TrainingBudget(**value["budget"])
             return cls(spec, TrainingRecipe(**recipe), budget, int(value["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, GanError) as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from gan.data import ImageDataset
-from gan.guide import Guide, load_or_train_guide
+from gan.guide import Guide, GuideSpec, load_or_train_guide
 from gan.training import TrainingRecipe
 
 GUIDES = "guides"
@@ -30,21 +31,25 @@ def recipe_guide(
     cache: Path | None,
     say: Callable[[str], None] = _silent,
 ) -> Guide | None:
-    """Load the guide that ``recipe`` asks for from ``cache / "guides"``, or train it; None where it asks for none."""
+    """Load the guides that ``recipe`` asks for from ``cache / "guides"``, or train them; None where it has none."""
     if recipe.guide is None:
         return None
-    epochs, started = recipe.guide.epochs, time.monotonic()
-    guide = load_or_train_guide(
-        recipe.guide,
-        dataset,
-        device=device,
-        cache_dir=None if cache is None else cache / GUIDES,
-        progress=lambda epoch, loss: say(
-            f"guide: epoch {epoch} of {epochs}, loss {loss:.3f}, {time.monotonic() - started:.0f} s"
-        ),
-    )
-    say(
-        f"guide of the training, which scores nothing: {100 * guide.accuracy:.1f}% of {len(dataset.test):,} real test "
-        f"images, trained in {guide.train_seconds:.0f} s ({guide.digest[:12]})"
-    )
-    return guide
+
+    def found(spec: GuideSpec) -> Guide:
+        started = time.monotonic()
+        guide = load_or_train_guide(
+            spec,
+            dataset,
+            device=device,
+            cache_dir=None if cache is None else cache / GUIDES,
+            progress=lambda epoch, loss: say(
+                f"guide: epoch {epoch} of {spec.epochs}, loss {loss:.3f}, {time.monotonic() - started:.0f} s"
+            ),
+        )
+        say(
+            f"guide of the training, which scores nothing: {100 * guide.accuracy:.1f}% of {len(dataset.test):,} real "
+            f"test images, trained in {guide.train_seconds:.0f} s ({guide.digest[:12]})"
+        )
+        return guide
+
+    return replace(found(recipe.guide), others=tuple(found(spec) for spec in recipe.more_guides))

@@ -32,7 +32,7 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 FILES = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml"))
 LISTS = [name for name in FILES if name.startswith(("tier", "advanced")) and "/" not in name]
 TAUGHT = ("tier4/exp_030", "advanced/distillation", "advanced/distillation_kl")
-STARTED = ("record_finish",)
+STARTED = ("record_finish", "record_views")
 EXPERIMENTS = [name for name in FILES if name not in (*LISTS, *TAUGHT, *STARTED)]
 
 
@@ -152,8 +152,9 @@ def test_a_student_needs_its_teacher(tmp_path: Path) -> None:
     assert settings.recipe.distillation.teacher == settings.teacher.digest
 
 
-def test_what_goes_on_from_a_generator_needs_it(tmp_path: Path) -> None:
-    given = ("experiment=record_finish", "dataset.root=somewhere", f"training.start={tmp_path}")
+@pytest.mark.parametrize("name", STARTED)
+def test_what_goes_on_from_a_generator_needs_it(name: str, tmp_path: Path) -> None:
+    given = (f"experiment={name}", "dataset.root=somewhere", f"training.start={tmp_path}")
     anew = (*given, "training.start_discriminator=false")
     with pytest.raises(ConfigError, match=r"^training\.start must be a folder with one .* has 0; train that one first"):
         build_settings(composed(*given))

@@ -7,6 +7,7 @@ from gan.guide.energy import EnergyDistance, EnergySettings
 from gan.guide.files import guide_key, load_or_train_guide
 from gan.guide.network import GuideNetwork
 from gan.guide.selection import selected
+from gan.guide.several import SeveralDistances, guided_distance
 from gan.guide.spec import GuideSpec
 from gan.guide.train import Guide, train_guide
 
@@ -16,7 +17,9 @@ __all__ = [
     "Guide",
     "GuideNetwork",
     "GuideSpec",
+    "SeveralDistances",
     "guide_key",
+    "guided_distance",
     "load_or_train_guide",
     "selected",
     "train_guide",

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.data import Split, to_signed_unit
 from gan.errors import SpecError
 from gan.guide.moments import MomentMatching
 from gan.guide.network import GuideNetwork
+from gan.guide.views import View, pooled
 
 _ROWS = 500
-_COARSE = 4
 _SMALLEST_SHARE = 1e-4
 _FEW = 50
 _TINY = 1e-12
+_MOST_PROJECTIONS = 4096
+"""More would take a decomposition longer than the steps between two of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,20 @@ class EnergySettings:
         real_images: drawn of each class in every step.
         generated_images: the last ones of each class, kept to compare with.
         moments: how much :class:`gan.guide.moments.MomentMatching` counts beside the distance; 0 leaves it out.
+        projections: random directions in which the middle and the last map of every guide are looked at as they lie
+            (:class:`gan.guide.views.Projections`), as a distance of its own; 0 leaves it out.
+        bf16: guides look at images in bfloat16, too, where the training computes in it.
     """
 
-    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments",)
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16")
 
     weight: float = 8.0
     whitening: float = 0.5
     real_images: int = 1000
     generated_images: int = 300
     moments: float = 0.0
+    projections: int = 0
+    bf16: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):
@@ -48,6 +54,8 @@ class EnergySettings:
                 "an energy distance needs a positive weight, a whitening in [0, 1] and moments of at least 0; got "
                 f"{self.weight}, {self.whitening} and {self.moments}"
             )
+        if not 0 <= self.projections <= _MOST_PROJECTIONS:
+            raise SpecError(f"projections must be in 0..{_MOST_PROJECTIONS}; got {self.projections}")
         if self.real_images < 1 or self.generated_images < _FEW:
             raise SpecError(
                 f"an energy distance needs at least 1 real and {_FEW} generated images of each class; got "
@@ -67,15 +75,28 @@ class EnergyDistance(nn.Module):
     counts: Tensor
 
     def __init__(
-        self, network: GuideNetwork, split: Split, *, num_classes: int, settings: EnergySettings, mirrored: bool = False
+        self,
+        network: GuideNetwork,
+        split: Split,
+        *,
+        num_classes: int,
+        settings: EnergySettings,
+        mirrored: bool = False,
+        bf16: bool = False,
+        view: View = pooled,
     ) -> None:
-        """Measure the real images of ``split``; ``mirrored``, every second one as its mirror image."""
+        """Measure the real images of ``split``; ``mirrored``, every second one as its mirror image.
+
+        ``view`` says what is looked at, and with ``bf16`` the guide's maps are made in bfloat16.
+        """
         super().__init__()
         if missing := [label for label in range(num_classes) if not bool((split.labels == label).any())]:
             raise SpecError(f"every class needs a real image to compare with; there is none of class {missing[0]}")
         self._network, self._settings = (network,), settings  # in a tuple: its weights are not this module's to save
+        self._bf16, self._view = bf16, view
         with torch.no_grad():
-            parts = [self._measured(_varied(part, mirrored)) for part in torch.split(split.images, _ROWS)]
+            images = (_varied(part, mirrored) for part in torch.split(split.images, _ROWS))
+            parts = [view(part, self.maps(part)) for part in images]
         found, widths = torch.cat([torch.cat(part, dim=1) for part in parts]), [part.shape[1] for part in parts[0]]
         del parts
         self._mean, self._map = _whitening(found, widths, settings.whitening)
@@ -84,20 +105,33 @@ class EnergyDistance(nn.Module):
         self.register_buffer("recent", found.new_zeros(num_classes, settings.generated_images, found.shape[1]))
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=found.device))
 
-    def features(self, images: Tensor) -> Tensor:
-        """Give the features [N, d], float32, of ``images`` [N, C, S, S] in [-1, 1]; their variances sum to about 1."""
-        with torch.autocast(images.device.type, enabled=False):  # as the real ones, or the difference would be learnt
-            return (torch.cat(self._measured(images.float()), dim=1) - self._mean) @ self._map
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Give the guide's maps of ``images`` [N, C, S, S] in [-1, 1], as float32, real and generated ones alike."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
+            found = self._network[0].maps(images.float().contiguous(memory_format=torch.channels_last))
+        return tuple(seen.float() for seen in found)
 
-    def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+    def features(self, images: Tensor, maps: tuple[Tensor, ...] | None = None) -> Tensor:
+        """Give the features [N, d], float32, of ``images`` [N, C, S, S] in [-1, 1]; their variances sum to about 1.
+
+        ``maps`` are what :meth:`maps` gives of them, where that is known.
+        """
+        with torch.autocast(images.device.type, enabled=False):  # as the real ones, or the difference would be learnt
+            found = self._view(images.float(), self.maps(images) if maps is None else maps)
+            return (torch.cat(found, dim=1) - self._mean) @ self._map
+
+    def forward(
+        self, images: Tensor, labels: Tensor, rng: torch.Generator, maps: tuple[Tensor, ...] | None = None
+    ) -> Tensor:
         """Give what a batch adds to the distance, as a scalar with the gradient of half of it.
 
         Args:
             images: generated ones [N, C, S, S] in [-1, 1].
             labels: their classes, [N].
             rng: a CPU generator, which draws the real images.
+            maps: what :meth:`maps` gives of the images, where that is known.
         """
-        features = self.features(images)
+        features = self.features(images, maps)
         with torch.autocast(features.device.type, enabled=False):  # small differences of large numbers
             total = features.new_zeros(())
             for label in torch.unique(labels).tolist():
@@ -125,12 +159,6 @@ class EnergyDistance(nn.Module):
         places = torch.arange(start + skipped, start + len(rows), device=rows.device) % kept
         self.recent[label, places] = rows[skipped:]
         self.counts[label] += len(rows)
-
-    def _measured(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The image in four by four patches, and means and maxima of the guide's maps, [N, *] each in float32."""
-        _, middle, last = self._network[0].maps(images.contiguous(memory_format=torch.channels_last))
-        coarse = F.adaptive_avg_pool2d(images, _COARSE).flatten(1)
-        return coarse, middle.mean(dim=(2, 3)), last.mean(dim=(2, 3)), last.amax(dim=(2, 3))
 
 
 def _varied(images: Tensor, mirrored: bool) -> Tensor:

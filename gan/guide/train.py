@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan.augment import windows
 from gan.data import ImageDataset, Split, to_signed_unit
-from gan.digest import tensors_digest
+from gan.digest import json_digest, tensors_digest
 from gan.errors import SpecError, TrainingError
 from gan.guide.network import GuideNetwork, build_guide_network
 from gan.guide.spec import STRIDE, GuideSpec
@@ -33,17 +33,25 @@ class Guide:
             over the epochs. Low ones are ambiguous or mislabelled (Pleiss et al. 2020, "area under the margin").
         accuracy: on the test split, in [0, 1].
         train_seconds: wall clock of its training.
+        others: guides that see the distance beside it, and choose no images; they have no others of their own.
     """
 
     network: GuideNetwork
     margins: Tensor
     accuracy: float
     train_seconds: float
+    others: tuple[Guide, ...] = ()
+
+    @property
+    def networks(self) -> tuple[GuideNetwork, ...]:
+        """The networks of all, its own first."""
+        return (self.network, *(other.network for other in self.others))
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of weights and margins: the same spec trains others on another machine."""
-        return tensors_digest({**self.network.state_dict(), "margins": self.margins})
+        """sha256 of weights and margins, and of the others': the same spec trains others on another machine."""
+        own = tensors_digest({**self.network.state_dict(), "margins": self.margins})
+        return json_digest([own, *(other.digest for other in self.others)]) if self.others else own
 
 
 def train_guide(

@@ -34,6 +34,7 @@ _LATER_FIELDS = (
     "restarts",
     "start",
     "start_discriminator",
+    "more_guides",
 )
 
 
@@ -76,6 +77,8 @@ class TrainingRecipe:
         start: digest of the trained generator whose weights are the first ones (:mod:`gan.training.start`); empty for
             random ones.
         start_discriminator: digest of the discriminator that goes on with it; empty for a new one.
+        more_guides: networks that are trained like ``guide``, and whose features the distance is taken of, too; they
+            choose no images.
     """
 
     loss: str = "hinge"
@@ -107,12 +110,14 @@ class TrainingRecipe:
     restarts: tuple[float, ...] = ()
     start: str = ""
     start_discriminator: str = ""
+    more_guides: tuple[GuideSpec, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
         object.__setattr__(self, "adam_betas", tuple(self.adam_betas))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
         object.__setattr__(self, "restarts", tuple(self.restarts))
+        object.__setattr__(self, "more_guides", tuple(self.more_guides))
         self._check_losses()
         self._check_steps()
         self._check_schedule()
@@ -181,6 +186,12 @@ class TrainingRecipe:
             raise SpecError(
                 "a guide is needed for a selected_share below 1 and for energy, and for nothing else; got "
                 f"guide={self.guide}, selected_share={self.selected_share}, energy={self.energy}"
+            )
+        named = (*(() if self.guide is None else (self.guide,)), *self.more_guides)
+        if self.more_guides and (self.energy is None or len(set(named)) < len(named)):
+            raise SpecError(
+                f"more_guides are for energy, and each must differ from the others; got {list(self.more_guides)} with "
+                f"guide={self.guide} and energy={self.energy}"
             )
         if self.energy is not None and (self.method == "vae" or self.progressive is not None):
             raise SpecError(

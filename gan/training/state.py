@@ -15,9 +15,10 @@ from gan.discriminators.projection import ProjectionDiscriminator
 from gan.discriminators.published import PublishedDiscriminator
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
-from gan.guide import EnergyDistance, Guide, selected
+from gan.guide import EnergyDistance, Guide, SeveralDistances, guided_distance, selected
 from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
+from gan.training.hardware import trains_in_bf16
 from gan.training.progressive import Growing
 from gan.training.recipe import TrainingRecipe
 from gan.training.start import Start, begin_from, judge_from
@@ -48,7 +49,7 @@ class TrainingState:
     num_classes: int
     half_discriminator: Discriminator | None = None
     companion: Encoder | Adaptors | None = None
-    energy: EnergyDistance | None = None
+    energy: EnergyDistance | SeveralDistances | None = None
     teacher: Teacher | None = None
     step: int = 0
     seconds: float = 0.0
@@ -119,9 +120,13 @@ def build_state(
     split = dataset.train if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
     energy = None
     if guide is not None and recipe.energy is not None:
-        mirrored = dataset.horizontal_flip
-        energy = EnergyDistance(
-            guide.network, split, num_classes=spec.num_classes, settings=recipe.energy, mirrored=mirrored
+        energy = guided_distance(
+            guide,
+            split,
+            num_classes=spec.num_classes,
+            settings=recipe.energy,
+            mirrored=dataset.horizontal_flip,
+            bf16=recipe.energy.bf16 and trains_in_bf16(recipe, device),
         )
     return TrainingState(
         generator=generator,
@@ -144,6 +149,8 @@ def _check_given(recipe: TrainingRecipe, guide: Guide | None, start: Start | Non
     """Refuse a guide or a start that the recipe does not name, and their absence where it does."""
     if (recipe.guide is None) != (guide is None):
         raise SpecError("a recipe with a guide needs it trained, and a guide needs such a recipe")
+    if guide is not None and len(guide.others) != len(recipe.more_guides):
+        raise SpecError(f"the recipe has {len(recipe.more_guides)} more_guides; got {len(guide.others)} trained ones")
     named = (recipe.start, recipe.start_discriminator)
     if named != (("", "") if start is None else (start.digest, start.discriminator_digest)):
         raise SpecError(f"the recipe must name the generator that training begins from; it names {named}")

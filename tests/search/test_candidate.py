@@ -47,6 +47,9 @@ def test_digest_differs_for_every_part() -> None:
         ),
         TrainingRecipe(progressive=Progressive(sizes=(8, 16, 32), fade=0.25), adam_betas=(0.5, 0.9)),
         TrainingRecipe(guide=GuideSpec(widths=(4, 8, 16)), selected_share=0.7, energy=EnergySettings(weight=3.0)),
+        TrainingRecipe(
+            guide=GuideSpec(), more_guides=(GuideSpec(seed=6), GuideSpec(seed=7)), energy=EnergySettings(projections=9)
+        ),
     ],
 )
 def test_a_candidate_comes_back_from_its_text(recipe: TrainingRecipe) -> None:

@@ -1,0 +1,69 @@
+"""The distance as several guides and views see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gan.data import Split
+from gan.guide.energy import EnergyDistance, EnergySettings
+from gan.guide.network import GuideNetwork
+from gan.guide.train import Guide
+from gan.guide.views import Projections, View, pooled
+
+
+class SeveralDistances(nn.Module):
+    """The mean of several energy distances; those of one guide share its maps."""
+
+    def __init__(self, terms: Sequence[Sequence[EnergyDistance]]) -> None:
+        """Take the distances of each guide."""
+        super().__init__()
+        self.guides = nn.ModuleList(nn.ModuleList(of_one) for of_one in terms)
+
+    def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Give what a batch adds, as :meth:`gan.guide.energy.EnergyDistance.forward` does."""
+        found = []
+        for terms in self.guides:
+            assert isinstance(terms, nn.ModuleList)
+            first = terms[0]
+            assert isinstance(first, EnergyDistance)
+            maps = first.maps(images)
+            found += [term(images, labels, rng, maps) for term in terms]
+        return torch.stack(found).mean()
+
+
+def guided_distance(
+    guide: Guide,
+    split: Split,
+    *,
+    num_classes: int,
+    settings: EnergySettings,
+    mirrored: bool = False,
+    bf16: bool = False,
+) -> EnergyDistance | SeveralDistances:
+    """Build the distance from the images of ``split`` that ``settings`` ask for, in features of all guides.
+
+    Args:
+        guide: the one that chose the images, with the others that look at them, too.
+        split: real images to be like.
+        num_classes: each of which has an image in ``split``.
+        settings: of every single distance.
+        mirrored: every second real image is looked at as its mirror image.
+        bf16: the guides' maps are made in bfloat16.
+    """
+    views: list[View] = [pooled]
+    if settings.projections:
+        views.append(Projections(settings.projections))
+
+    def seen_by(network: GuideNetwork) -> list[EnergyDistance]:
+        return [
+            EnergyDistance(
+                network, split, num_classes=num_classes, settings=settings, mirrored=mirrored, bf16=bf16, view=view
+            )
+            for view in views
+        ]
+
+    terms = [seen_by(network) for network in guide.networks]
+    return terms[0][0] if len(terms) == len(views) == 1 else SeveralDistances(terms)
