@@ -32,7 +32,8 @@ def run_child(name: str, inputs: int, folder: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["evaluation", "gan", "search", "zk"]):
-        from tests.fuzz.targets import Scene, all_targets, try_input
+        from tests.fuzz.scene import Scene
+        from tests.fuzz.targets import all_targets, try_input
 
     scene = Scene(folder / "scene")
     target = all_targets(scene)[name]
@@ -97,7 +98,8 @@ def main() -> int:
     if given.child:
         run_child(given.child, given.inputs, given.folder)
         return 0
-    from tests.fuzz.targets import Scene, all_targets
+    from tests.fuzz.scene import Scene
+    from tests.fuzz.targets import all_targets
 
     scene = Scene(given.folder.resolve() / "scene")
     known = all_targets(scene)

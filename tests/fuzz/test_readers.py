@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.targets import Scene, Target, all_targets, try_input
+from tests.fuzz.scene import Scene
+from tests.fuzz.targets import Target, all_targets, try_input
 
 KEPT = sorted(path for path in Path(__file__).with_name("seeds").glob("*/*") if path.is_file())
 NAMES = tuple(all_targets(Scene(Path())))
