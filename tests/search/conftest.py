@@ -12,6 +12,7 @@ from search.objectives import Objective
 from search.record import TrialOutcome, TrialRecord
 from search.space import SearchSpace, build_search_space
 from search.study import open_study
+from tests.search.released_scene import Released, make_released
 
 OBJECTIVES = (Objective("accuracy", "maximize", 0.0), Objective("rows", "minimize", 1000.0))
 
@@ -121,3 +122,9 @@ def tiny_candidate() -> Candidate:
         family="subpixel", latent_dim=4, conditioning="one_hot", widths=(4,), num_classes=2, image_size=8
     )
     return Candidate(spec, TrainingRecipe(), TrainingBudget(steps=1), 0)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    """A tiny model that comes with a project of its own."""
+    return make_released(tmp_path_factory.mktemp("released"))
