@@ -1,5 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -128,3 +129,12 @@ def tiny_candidate() -> Candidate:
 def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     """A tiny model that comes with a project of its own."""
     return make_released(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A Ray cluster of this machine; asked for only where Ray is there."""
+    from tests.search.ray_nodes import started
+
+    with started() as cluster:
+        yield cluster

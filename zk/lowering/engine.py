@@ -157,17 +157,10 @@ def _refuse_boundless(model: onnx.ModelProto) -> None:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise LoweringError(f"the model's shapes must be known; {error}") from error
-    known = set[str]()
     for slot in (*graph.input, *graph.value_info, *graph.output):
-        sides = slot.type.tensor_type.shape.dim
-        size = math.prod(side.dim_value for side in sides)
+        size = math.prod(side.dim_value for side in slot.type.tensor_type.shape.dim)
         if size > MOST_ELEMENTS:
             raise LoweringError(f"a tensor must have at most {MOST_ELEMENTS:,} elements; {slot.name!r} has {size:,}")
-        if slot.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
-            known.add(slot.name)
-    made = (name for node in graph.node for name in node.output if name)
-    if unknown := next((name for name in made if name not in known), None):
-        raise LoweringError(f"every tensor must be of static shape; {unknown!r} is not: export with fixed sizes")
 
 
 def _run(model: onnx.ModelProto, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float64]]:

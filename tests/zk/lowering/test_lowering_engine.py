@@ -112,9 +112,3 @@ def test_control_flow_in_a_function_of_the_model_is_refused_too() -> None:
     hidden.functions.append(local)
     with pytest.raises(LoweringError, match="no control flow; found If"):
         lower(hidden, RULES)
-
-
-def test_a_shape_that_depends_on_values_is_refused() -> None:
-    found = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["y"], to=1)]
-    with pytest.raises(LoweringError, match="every tensor must be of static shape; 'places' is not"):
-        lower(model(*found), [Rule("r", "", as_maximum)])
