@@ -45,7 +45,8 @@ Models that come with the project: {models}.
 
   python -m search.released write model=NAME folder=TRIAL dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME. After
-      training.start, earlier=FOLDER must name what that named, a trial's folder or a model's.
+      training.start, earlier=FOLDER must name what that named, a trial's folder or a model's; a trial that began from
+      another one itself needs that one's, too, behind it.
 
   python -m search.released score model=NAME [samples=10000] dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Score its circuit's images beside as many real ones; scores.cas_images of them (default: as many as the training
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[0] not in actions:
             raise ConfigError(f"the first word must be {', '.join(actions)}; got {given[0]!r} (--help explains them)")
         own = [word for word in given[1:] if word.partition("=")[0] in _OWN]
-        options = parse_options(own, single=_OWN)
+        options = parse_options(own, single=[name for name in _OWN if name != "earlier"], repeated=["earlier"])
         if options.one("model") is None and given[0] != "table":
             raise ConfigError("model=NAME must be given")
         held[0] = actions[given[0]](options, [word for word in given[1:] if word not in own])
@@ -116,8 +117,7 @@ def _write(options: Options, overrides: list[str]) -> bool:
     _take_only(options, ("model", "folder", "earlier"))
     if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
         raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
-    before = options.one("earlier")
-    training = training_facts(folder, None if before is None else Path(before))
+    training = training_facts(folder, [Path(name) for name in options.many("earlier")])
     session = _session(overrides)
     settings, dataset = session.settings, session.dataset
     spec, generator = load_generator(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,29 +18,33 @@ BEGUN_FROM = "begun_from"
 """What the training before is called, where there was one."""
 
 
-def training_facts(folder: Path, earlier: Path | None = None) -> dict[str, Any]:
+def training_facts(folder: Path, earlier: Sequence[Path] = ()) -> dict[str, Any]:
     """Give recipe, budget and seed of the candidate in ``folder``, and those of what its training began from.
 
     Args:
         folder: of a trial.
-        earlier: the folder of that generator, a trial's or a model's, where training began from one.
+        earlier: folders of the generators that trainings began from, the last one first: trials', or at the end a
+            model's, which tells of those before it.
 
     Raises:
-        ConfigError: ``earlier`` is missing, superfluous, or another generator's folder.
+        ConfigError: one of ``earlier`` is missing, superfluous, or another generator's folder.
     """
     found, start = _own_facts(folder)
-    if not start and earlier is None:
+    if not start and not earlier:
         return found
-    if earlier is None or not start:
+    if not start or not earlier:
         raise ConfigError(
-            "earlier=FOLDER must be given where training.start was, and only there; this training began from "
-            f"{f'the generator {start[:12]}' if start else 'random weights'}"
+            "earlier=FOLDER must be given where training.start was, once for each training, and only there; the one in "
+            f"{folder} began from {f'the generator {start[:12]}' if start else 'random weights'}"
         )
-    if (digest := load_start(earlier).digest) != start:
-        raise ConfigError(f"earlier={earlier} must hold the generator {start[:12]}; it holds {digest[:12]}")
-    is_model = (earlier / FACTS_NAME).is_file()
-    before = read_released(earlier.name, earlier.parent).training if is_model else _own_facts(earlier)[0]
-    return {**found, BEGUN_FROM: dict(before)}
+    before, *others = earlier
+    if (digest := load_start(before).digest) != start:
+        raise ConfigError(f"earlier={before} must hold the generator {start[:12]}; it holds {digest[:12]}")
+    if not (before / FACTS_NAME).is_file():
+        return {**found, BEGUN_FROM: training_facts(before, others)}
+    if others:
+        raise ConfigError(f"{before} is a model, which tells of its trainings; earlier={others[0]} is superfluous")
+    return {**found, BEGUN_FROM: dict(read_released(before.name, before.parent).training)}
 
 
 def _own_facts(folder: Path) -> tuple[dict[str, Any], str]:

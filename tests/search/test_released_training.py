@@ -35,7 +35,7 @@ def test_both_trainings_are_told(trials: tuple[Path, Path]) -> None:
     first, second = trials
     before = training_facts(first)
     assert BEGUN_FROM not in before
-    found = training_facts(second, first)
+    found = training_facts(second, [first])
     assert found[BEGUN_FROM] == before
     assert found["recipe"]["start"] == load_start(first).digest
     line = _training_line(found)
@@ -49,6 +49,19 @@ def test_the_generator_that_training_began_from_must_be_named(trials: tuple[Path
     with pytest.raises(ConfigError, match="^earlier=FOLDER must be given where training.start was"):
         training_facts(second)
     with pytest.raises(ConfigError, match="began from random weights$"):
-        training_facts(first, second)
+        training_facts(first, [second])
     with pytest.raises(ConfigError, match="must hold the generator"):
-        training_facts(second, second)
+        training_facts(second, [second])
+
+
+def test_a_third_training_names_both_before_it(trials: tuple[Path, Path], tiny_candidate: Candidate) -> None:
+    first, second = trials
+    third, recipe = first.parent / "third", replace(tiny_candidate.recipe, start=load_start(second).digest)
+    save_generator(third, tiny_candidate.spec, build_generator(tiny_candidate.spec, seed=3))
+    (third / CANDIDATE_NAME).write_text(replace(tiny_candidate, recipe=recipe).to_json())
+    found = training_facts(third, [second, first])
+    assert found[BEGUN_FROM] == training_facts(second, [first])
+    with pytest.raises(ConfigError, match=f"the one in {second} began from the generator"):
+        training_facts(third, [second])
+    with pytest.raises(ConfigError, match="must hold the generator"):
+        training_facts(third, [first, second])
