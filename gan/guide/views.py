@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 View: TypeAlias = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
-"""From images [N, C, S, S] and the guide's maps of them to parts [N, *], float32, which count alike."""
+"""From images [N, C, S, S] and the guide's maps of them to parts [N, d], float32, which count alike."""
 
 _COARSE = 4
 
