@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from evaluation.classifier import load_or_train
+from evaluation.classifier.cache import load_shipped
 from evaluation.classifier.shipped import ship
 from evaluation.errors import CacheFileError
 
@@ -43,6 +44,16 @@ def test_a_damaged_shipped_file_is_refused(dataset, spec, recipe, shipped, damag
         path.with_suffix(".json").write_text(json.dumps(facts))
     with pytest.raises(CacheFileError, match=path.name):
         load_or_train(spec=spec, recipe=recipe, dataset=dataset, seed=0, cache_dir=None, shipped=path.parent)
+
+
+def test_a_spec_of_any_size_takes_no_memory(shipped) -> None:
+    """Three hundred bytes of facts once asked for sixteen gigabytes of weights."""
+    trained, path = shipped
+    facts = json.loads(path.with_suffix(".json").read_text())
+    facts["spec"]["widths"] = [10**8] * len(facts["spec"]["widths"])
+    path.with_suffix(".json").write_text(json.dumps(facts))
+    with pytest.raises(CacheFileError, match=r"its weights must be those of its spec; .*weight.* differ"):
+        load_shipped(trained.digest, path.parent)
 
 
 def test_only_cache_files_are_shipped(tmp_path) -> None:
