@@ -45,16 +45,19 @@ class _Lengths:
 
     def of(self, path: tuple[str, ...]) -> int:
         """Return the resolved length of what stands at ``path``; a value that refers to itself counts once."""
+        return self._of(path, _at(self._config, path))
+
+    def _of(self, path: tuple[str, ...], value: Any) -> int:
         if path not in self._known:
             self._known[path] = 0
-            self._known[path] = self._length(path, _at(self._config, path))
+            self._known[path] = self._length(path, value)
         return self._known[path]
 
     def _length(self, path: tuple[str, ...], value: Any) -> int:
         if isinstance(value, dict):
-            return sum(len(str(name)) + self.of((*path, str(name))) for name in value)
+            return sum(len(str(name)) + self._of((*path, str(name)), part) for name, part in value.items())
         if isinstance(value, list):
-            return sum(self.of((*path, str(place))) for place in range(len(value)))
+            return sum(self._of((*path, str(place)), part) for place, part in enumerate(value))
         if not isinstance(value, str):
             return _OTHER
         return len(value) + sum(self._made(token, path) for token in _tokens(value))
@@ -72,7 +75,8 @@ class _Lengths:
         if _RESOLVED in name:
             raise ConfigError("the name in an interpolation must be written out; it must not hold another one")
         target = _absolute(name, path)
-        return 0 if _at(self._config, target) is _ABSENT else self.of(target)
+        value = _at(self._config, target)
+        return 0 if value is _ABSENT else self._of(target, value)
 
 
 _ABSENT = object()

@@ -14,6 +14,7 @@ from atomic_files import write_bytes, write_text
 from gan.generators import Generator, build_generator
 from gan.spec import GeneratorSpec
 from search.errors import RecordError
+from weight_shapes import differing_shapes
 
 WEIGHTS_NAME = "generator.safetensors"
 SPEC_NAME = "spec.json"
@@ -44,18 +45,16 @@ def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:
     try:
         spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS_NAME)
-        with torch.device("meta"):
-            wanted = {name: value.shape for name, value in build_generator(spec).state_dict().items()}
+        differing = differing_shapes(lambda: build_generator(spec), weights)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise RecordError(
             f"{folder} must hold a generator, {SPEC_NAME} and {WEIGHTS_NAME}; {error}; train it again"
         ) from error
-    found = {name: value.shape for name, value in weights.items()}
-    if differing := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
-        name = differing[0]
+    if differing:
+        name, (wanted, found) = next(iter(differing.items()))
         raise RecordError(
             f"{folder / WEIGHTS_NAME} must have the weights of {SPEC_NAME} beside it; {name} must be "
-            f"{_shape(wanted.get(name))}, found {_shape(found.get(name))}; they are of another generator"
+            f"{_shape(wanted)}, found {_shape(found)}; they are of another generator"
         )
     generator = build_generator(spec)
     generator.load_state_dict(weights)

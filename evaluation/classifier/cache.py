@@ -22,6 +22,7 @@ from evaluation.digests import json_digest, source_digest
 from evaluation.errors import CacheFileError, EvaluationError
 from evaluation.files import load_tensors, save_tensors_atomically
 from evaluation.types import DatasetLike
+from weight_shapes import differing_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -154,10 +155,7 @@ def _rebuilt(
     try:
         if payload["digest"] != digest:
             raise CacheFileError(f"a cache file must hold the digest it is named after; got {payload['digest']}")
-        with torch.device("meta"):  # which takes no memory, whatever widths the spec has
-            wanted = {key: value.shape for key, value in build_network(spec, seed=0).state_dict().items()}
-        if (found := {key: value.shape for key, value in payload["weights"].items()}) != wanted:
-            other = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+        if other := differing_shapes(lambda: build_network(spec, seed=0), payload["weights"]):
             raise CacheFileError(f"its weights must be those of its spec; {', '.join(other)[:200]} differ")
         module = build_network(spec, seed=0)
         module.load_state_dict(payload["weights"])

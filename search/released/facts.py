@@ -38,6 +38,9 @@ PROOF = (
     "wiring",
 )
 
+BEGUN_FROM = "begun_from"
+"""What the training before is called, where there was one."""
+
 _NUMBERS_OF_SCORES = (*SCORES.values(), "refused_share")
 _NUMBERS_OF_PROOF = (*(name for name in PROOF if name != "wiring"), "setup_seconds")
 _MOST_TRAININGS = 16
@@ -63,7 +66,7 @@ def check_facts(facts: Mapping[str, Any]) -> None:
             _check_mapping(f"training.{name}", training.get(name) or {})
         budget = training.get("budget") or {}
         _check_numbers("training.budget", budget, budget)
-        if (training := training.get("begun_from")) is None:
+        if (training := training.get(BEGUN_FROM)) is None:
             return
     raise ValueError(f"training must have begun from at most {_MOST_TRAININGS} others")
 

@@ -11,11 +11,9 @@ from gan.training import CHECKPOINT_NAME, checkpoint_identity
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
 from search.guide import GUIDE_WEIGHTS
+from search.released.facts import BEGUN_FROM
 from search.released.model import FACTS_NAME, read_released
 from search.teacher import load_start
-
-BEGUN_FROM = "begun_from"
-"""What the training before is called, where there was one."""
 
 
 def training_facts(folder: Path, earlier: Sequence[Path] = ()) -> dict[str, Any]:

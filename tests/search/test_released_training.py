@@ -12,7 +12,8 @@ from gan.training import TrainingBudget
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
 from search.released.card import _training_line
-from search.released.training import BEGUN_FROM, training_facts
+from search.released.facts import BEGUN_FROM
+from search.released.training import training_facts
 from search.teacher import load_start
 from search.weights import save_generator
 

@@ -123,7 +123,7 @@ class _Check:
 
     def __init__(self, model: onnx.ModelProto, seed: int) -> None:
         generator = np.random.default_rng(seed)
-        _refuse_boundless(model)
+        _refuse_large(model)
         constants = {slot.name for slot in model.graph.initializer}
         slots = [slot for slot in model.graph.input if slot.name not in constants]
         self.feeds = []
@@ -151,8 +151,8 @@ class _Check:
         return worst
 
 
-def _refuse_boundless(model: onnx.ModelProto) -> None:
-    """Refuse what onnxruntime, in this process, could take any time or memory for, and what no circuit holds."""
+def _refuse_large(model: onnx.ModelProto) -> None:
+    """Refuse tensors that no circuit holds, before onnxruntime makes them in this process."""
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
