@@ -16,7 +16,8 @@ import torch
 
 from evaluation.inference import predict
 from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
-from gan.guide import selected
+from evaluation.sampling import balanced_indices
+from gan.training import learnt_images
 from search.configured import configured
 from search.guide import recipe_guide
 from search.session import train_judges
@@ -36,7 +37,7 @@ def main() -> None:
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))
     recipe = session.settings.recipe
     guide = recipe_guide(recipe, dataset, device=torch.device("cpu"), cache=session.settings.cache_folder, say=print)
-    kept = None if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
+    kept = None if guide is None else learnt_images(dataset.train, recipe, guide)
     rows = []
     for name, network in (("classifier", judges.classifier), ("judge", judges.judge)):
         train = predict(network.module, dataset.train.images).features
@@ -45,8 +46,8 @@ def main() -> None:
         for size in given.sizes:
             first, second = (gaussian_statistics(train[order[at : at + size]]) for at in (0, size))
             distances = [frechet_distance(first, second), frechet_distance(first, test)]
-            if learnt is not None and size <= len(learnt):
-                drawn = torch.randperm(len(learnt), generator=torch.Generator().manual_seed(0))[:size]
+            if kept is not None and learnt is not None:
+                drawn = balanced_indices(kept.labels, dataset.num_classes, size, seed=0)
                 distances.append(frechet_distance(gaussian_statistics(learnt[drawn]), test))
             rows.append((name, f"{train.shape[1]:,}", f"{size:,}", *(number(distance) for distance in distances)))
     tests = f"{len(dataset.test):,} test images"

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 
 from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
-from evaluation.sampling import balanced_labels
+from evaluation.sampling import balanced_indices, balanced_labels
 from gan.data import to_signed_unit
-from gan.guide import EnergyDistance, selected
+from gan.guide import EnergyDistance
+from gan.training import learnt_images
 from search.configured import configured
 from search.guide import recipe_guide
 from search.objective import sampler_for
@@ -37,24 +38,24 @@ def main() -> None:
     guide = recipe_guide(recipe, dataset, device=torch.device("cpu"), cache=session.settings.cache_folder, say=print)
     if guide is None or recipe.energy is None:
         parser.error("the configuration must be of a training with a guide and an energy distance")
-    split = selected(dataset.train, guide.margins, recipe.selected_share)
+    split = learnt_images(dataset.train, recipe, guide)
     energy = EnergyDistance(
         guide.network, split, num_classes=dataset.num_classes, settings=recipe.energy, mirrored=dataset.horizontal_flip
     )
     model = read_released(given.model)
     draw = sampler_for(model.spec, model.generator(), seed=0)
     labels = balanced_labels(IMAGES, dataset.num_classes)
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
+    both = balanced_indices(split.labels, dataset.num_classes, 2 * IMAGES, seed=0)
+    one = balanced_indices(split.labels, dataset.num_classes, IMAGES, seed=0)
+    halves = (one, both[~torch.isin(both, one)])
 
     @torch.no_grad()
     def seen(parts: list[torch.Tensor]) -> torch.Tensor:
         return torch.cat([energy.features(part) for part in parts])
 
     first, second = (
-        gaussian_statistics(
-            seen([to_signed_unit(split.images[rows]) for rows in torch.split(order[at : at + IMAGES], PART)])
-        )
-        for at in (0, IMAGES)
+        gaussian_statistics(seen([to_signed_unit(split.images[part]) for part in torch.split(half, PART)]))
+        for half in halves
     )
     rows = torch.arange(IMAGES)
     made = gaussian_statistics(seen([draw(labels[part], part) for part in torch.split(rows, PART)]))

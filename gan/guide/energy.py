@@ -36,9 +36,10 @@ class EnergySettings:
         projections: random directions in which the middle and the last map of every guide are looked at as they lie
             (:class:`gan.guide.views.Projections`), as a distance of its own; 0 leaves it out.
         bf16: guides look at images in bfloat16, too, where the training computes in it.
+        guides_per_step: how many of several guides look at a batch, drawn anew for each; 0 has all of them look.
     """
 
-    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16")
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16", "guides_per_step")
 
     weight: float = 8.0
     whitening: float = 0.5
@@ -47,6 +48,7 @@ class EnergySettings:
     moments: float = 0.0
     projections: int = 0
     bf16: bool = False
+    guides_per_step: int = 0
 
     def __post_init__(self) -> None:
         if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):
@@ -56,6 +58,8 @@ class EnergySettings:
             )
         if not 0 <= self.projections <= _MOST_PROJECTIONS:
             raise SpecError(f"projections must be in 0..{_MOST_PROJECTIONS}; got {self.projections}")
+        if self.guides_per_step < 0:
+            raise SpecError(f"guides_per_step must be at least 0, which is all; got {self.guides_per_step}")
         if self.real_images < 1 or self.generated_images < _FEW:
             raise SpecError(
                 f"an energy distance needs at least 1 real and {_FEW} generated images of each class; got "

@@ -9,8 +9,8 @@ from gan.data import Split
 from gan.errors import SpecError
 
 
-def selected(split: Split, margins: Tensor, share: float) -> Split:
-    """Keep the same share of every class: its images with the greatest margins, in their order.
+def selected(split: Split, margins: Tensor, share: float, *, evenly: bool = True) -> Split:
+    """Keep a share of the images, those with the greatest margins, in their order.
 
     A generator that spends nothing on images that hardly look like their class is better for it (DeVries, Drozdzal and
     Taylor 2020, "Instance selection for GANs"; there by density, here by what a guide found easy to learn).
@@ -19,6 +19,8 @@ def selected(split: Split, margins: Tensor, share: float) -> Split:
         split: training images.
         margins: [N], of :attr:`gan.guide.Guide.margins`.
         share: in (0, 1]; at least one image of each class is kept.
+        evenly: the same share of every class; otherwise one margin for all classes, so that those that are hard to tell
+            keep fewer.
 
     Raises:
         SpecError: the share is out of range, or there are not as many margins as images.
@@ -30,8 +32,27 @@ def selected(split: Split, margins: Tensor, share: float) -> Split:
     if share == 1:
         return split
     margins, kept = margins.to(split.device), torch.zeros(len(split), dtype=torch.bool, device=split.device)
+    if not evenly:
+        kept[_best(margins, share)] = True
     for label in torch.unique(split.labels):
         rows = (split.labels == label).nonzero()[:, 0]
-        best = margins[rows].argsort(descending=True, stable=True)[: max(1, round(share * len(rows)))]
-        kept[rows[best]] = True
+        if evenly or not bool(kept[rows].any()):
+            kept[rows[_best(margins[rows], share if evenly else 0)]] = True
     return Split(images=split.images[kept], labels=split.labels[kept])
+
+
+def _best(margins: Tensor, share: float) -> Tensor:
+    """Give the places of the greatest margins, at least one."""
+    return margins.argsort(descending=True, stable=True)[: max(1, round(share * len(margins)))]
+
+
+def balanced(split: Split) -> Split:
+    """Repeat images of the classes that have fewer, each as often as the others, until all classes have as many.
+
+    A discriminator that sees a class more seldom among the real images than among the generated ones learns to distrust
+    the class.
+    """
+    places = [(split.labels == label).nonzero()[:, 0] for label in torch.unique(split.labels)]
+    most = max(len(rows) for rows in places)
+    rows = torch.cat([rows[torch.arange(most, device=rows.device) % len(rows)] for rows in places]).sort().values
+    return Split(images=split.images[rows], labels=split.labels[rows])

@@ -17,21 +17,29 @@ from gan.guide.views import Projections, View, pooled
 class SeveralDistances(nn.Module):
     """The mean of several energy distances; those of one guide share its maps."""
 
-    def __init__(self, terms: Sequence[Sequence[EnergyDistance]]) -> None:
-        """Take the distances of each guide."""
+    def __init__(self, terms: Sequence[Sequence[EnergyDistance]], *, guides_per_step: int = 0) -> None:
+        """Take the distances of each guide, so many of whom look at a batch; 0 or more than there are: all."""
         super().__init__()
+        self._looking = min(guides_per_step, len(terms)) or len(terms)
         self.guides = nn.ModuleList(nn.ModuleList(of_one) for of_one in terms)
 
     def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Give what a batch adds, as :meth:`gan.guide.energy.EnergyDistance.forward` does."""
         found = []
-        for terms in self.guides:
+        for terms in self._drawn(rng):
             assert isinstance(terms, nn.ModuleList)
             first = terms[0]
             assert isinstance(first, EnergyDistance)
             maps = first.maps(images)
             found += [term(images, labels, rng, maps) for term in terms]
         return torch.stack(found).mean()
+
+    def _drawn(self, rng: torch.Generator) -> list[nn.Module]:
+        """Those that look at this batch: a mean over some of them has the mean over all as its expectation."""
+        guides = list(self.guides)
+        if self._looking == len(guides):
+            return guides
+        return [guides[place] for place in torch.randperm(len(guides), generator=rng)[: self._looking].tolist()]
 
 
 def guided_distance(
@@ -66,4 +74,8 @@ def guided_distance(
         ]
 
     terms = [seen_by(network) for network in guide.networks]
-    return terms[0][0] if len(terms) == len(views) == 1 else SeveralDistances(terms)
+    return (
+        terms[0][0]
+        if len(terms) == len(views) == 1
+        else SeveralDistances(terms, guides_per_step=settings.guides_per_step)
+    )

@@ -4,6 +4,7 @@ from gan.training.budget import TrainingBudget, published_budget
 from gan.training.checkpoint import checkpoint_discriminator, checkpoint_identity, earlier_checkpoint
 from gan.training.distillation import Distillation, Teacher
 from gan.training.hardware import resolve_device, trains_in_bf16
+from gan.training.learnt import learnt_images
 from gan.training.loop import CHECKPOINT_NAME, TrainingIntervals, train_generator
 from gan.training.progress import ConsoleProgress
 from gan.training.progressive import Progressive
@@ -30,6 +31,7 @@ __all__ = [
     "checkpoint_discriminator",
     "checkpoint_identity",
     "earlier_checkpoint",
+    "learnt_images",
     "published_budget",
     "resolve_device",
     "train_generator",

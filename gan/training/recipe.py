@@ -35,6 +35,7 @@ _LATER_FIELDS = (
     "start",
     "start_discriminator",
     "more_guides",
+    "selected_evenly",
 )
 
 
@@ -71,7 +72,7 @@ class TrainingRecipe:
         restarts: shares of the budget at which a cycle ends and the next one begins with full rates (warm restarts,
             Loshchilov and Hutter 2017), rising; without any the whole budget is one cycle.
         guide: a network that is trained on the training images first, for the two below; None needs none.
-        selected_share: share of every class's images to learn from, those that the guide found easiest; 1 is all.
+        selected_share: share of the images to learn from, those that the guide found easiest; 1 is all.
         energy: how the distance from the real images, as the guide's features see it, enters the generator's loss; None
             leaves it out.
         start: digest of the trained generator whose weights are the first ones (:mod:`gan.training.start`); empty for
@@ -79,6 +80,8 @@ class TrainingRecipe:
         start_discriminator: digest of the discriminator that goes on with it; empty for a new one.
         more_guides: networks that are trained like ``guide``, and whose features the distance is taken of, too; they
             choose no images.
+        selected_evenly: every class keeps that share; false: ``selected_share`` of all images are kept, whatever their
+            class, and those of the classes that keep fewer are shown more often.
     """
 
     loss: str = "hinge"
@@ -111,6 +114,7 @@ class TrainingRecipe:
     start: str = ""
     start_discriminator: str = ""
     more_guides: tuple[GuideSpec, ...] = ()
+    selected_evenly: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))

@@ -15,10 +15,11 @@ from gan.discriminators.projection import ProjectionDiscriminator
 from gan.discriminators.published import PublishedDiscriminator
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
-from gan.guide import EnergyDistance, Guide, SeveralDistances, guided_distance, selected
+from gan.guide import EnergyDistance, Guide, SeveralDistances, balanced, guided_distance
 from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
 from gan.training.hardware import trains_in_bf16
+from gan.training.learnt import learnt_images
 from gan.training.progressive import Growing
 from gan.training.recipe import TrainingRecipe
 from gan.training.start import Start, begin_from, judge_from
@@ -117,7 +118,7 @@ def build_state(
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     judging = [module for module in (discriminator, half) if module is not None]
     made = [module for module in (generator, companion) if module is not None]
-    split = dataset.train if guide is None else selected(dataset.train, guide.margins, recipe.selected_share)
+    split = learnt_images(dataset.train, recipe, guide)
     energy = None
     if guide is not None and recipe.energy is not None:
         energy = guided_distance(
@@ -134,7 +135,9 @@ def build_state(
         discriminator=discriminator,
         generator_optimizer=_adam(made, recipe.generator_learning_rate, recipe),
         discriminator_optimizer=_adam(judging, recipe.discriminator_learning_rate, recipe),
-        batches=BatchSource(split, seed=seed + 2, horizontal_flip=dataset.horizontal_flip),
+        batches=BatchSource(
+            split if recipe.selected_evenly else balanced(split), seed=seed + 2, horizontal_flip=dataset.horizontal_flip
+        ),
         rng=torch.Generator().manual_seed(seed + 3),
         latent_dim=spec.latent_dim,
         num_classes=spec.num_classes,

@@ -9,13 +9,23 @@ import torch
 
 from gan.data import ImageDataset, Split
 from gan.errors import CheckpointError, DataError, SpecError, TrainingError
-from gan.guide import EnergyDistance, EnergySettings, Guide, GuideSpec, load_or_train_guide, selected, train_guide
+from gan.guide import (
+    EnergyDistance,
+    EnergySettings,
+    Guide,
+    GuideSpec,
+    balanced,
+    load_or_train_guide,
+    selected,
+    train_guide,
+)
 from gan.guide.energy import _varied, _whitening, distances
 from gan.guide.files import guide_key, read_guide
 from gan.guide.train import _epoch, label_margins
 from gan.guide.train import _varied as shifted
 from gan.spec import GeneratorSpec
 from gan.training import Progressive, TrainingBudget, TrainingRecipe, train_generator
+from gan.training.state import build_state
 
 CPU = torch.device("cpu")
 SPEC = GuideSpec(widths=(4, 6, 8), epochs=4, batch_size=8, learning_rate=0.05, shift=1)
@@ -136,6 +146,44 @@ def test_selection_keeps_the_easiest_of_each_class_in_order() -> None:
         selected(split, torch.zeros(6), 0.0)
     with pytest.raises(SpecError, match="a margin for each"):
         selected(split, torch.zeros(5), 0.5)
+
+
+def numbered(labels: list[int]) -> Split:
+    """Images that are their place."""
+    images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
+    return Split(images, torch.tensor(labels))
+
+
+def test_selection_by_one_margin_keeps_fewer_of_the_hard_classes_but_one() -> None:
+    split, margins = numbered([0, 1, 2, 0, 1, 2]), torch.tensor([5.0, 1.0, -2.0, 4.0, 3.0, -1.0])
+    assert selected(split, margins, 0.5, evenly=False).images[:, 0, 0, 0].tolist() == [0, 3, 4, 5]
+    assert selected(split, margins, 2 / 3, evenly=False).images[:, 0, 0, 0].tolist() == [0, 1, 3, 4, 5]
+    assert selected(split, margins, 1.0, evenly=False) is split
+
+
+def test_balanced_classes_have_as_many_images_and_all_of_their_own() -> None:
+    found = balanced(numbered([0, 1, 0, 0, 1, 0, 0]))
+    assert found.labels.bincount().tolist() == [5, 5]
+    assert found.images[:, 0, 0, 0].tolist() == [0, 1, 1, 1, 2, 3, 4, 4, 5, 6]
+    even = numbered([1, 0, 0, 1])
+    assert balanced(even).images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_training_by_one_margin_shows_every_class_as_often(
+    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
+) -> None:
+    margins = torch.where(tiny_dataset.train.labels == 0, 1.0, 0.0) + torch.rand(len(tiny_dataset.train)) / 2
+    state = build_state(
+        tiny_spec,
+        replace(RECIPE, selected_share=0.75, selected_evenly=False),
+        tiny_dataset,
+        seed=0,
+        device=CPU,
+        guide=replace(guide, margins=margins),
+    )
+    count = int((tiny_dataset.train.labels == 0).sum())
+    _, labels = state.batches.next(2 * count)
+    assert labels.bincount().tolist() == [count, count]
 
 
 def test_whitening_evens_parts_and_directions_out() -> None:
@@ -400,7 +448,7 @@ def test_a_recipe_and_its_guide_come_together(
 
 
 def test_recipes_without_a_guide_keep_their_digest() -> None:
-    assert {"guide", "energy", "selected_share"}.isdisjoint(TrainingRecipe().form)
+    assert {"guide", "energy", "selected_share", "selected_evenly"}.isdisjoint(TrainingRecipe().form)
     assert RECIPE.form["guide"]["widths"] == (4, 6, 8)
 
 

@@ -72,6 +72,36 @@ def test_several_distances_are_their_mean(guide: Guide, tiny_dataset: ImageDatas
     assert float(found) == pytest.approx(float(torch.stack(alone).mean()), rel=1e-5)
 
 
+def test_guides_are_drawn_for_every_batch(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    images, labels = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    three = replace(guide, others=(*guide.others, guide.others[0]))
+    settings = replace(ENERGY, guides_per_step=2)
+    several = guided_distance(three, tiny_dataset.train, num_classes=2, settings=settings)
+    rng, before, chosen = torch.Generator().manual_seed(3), [0, 0, 0], set()
+    for _ in range(20):
+        several(images, labels, rng)
+        after = [int(term.counts.sum()) for term in terms_of(several)]
+        looked = tuple(now - was for now, was in zip(after, before, strict=True))
+        assert sorted(looked) == [0, 6, 6]
+        chosen.add(looked)
+        before = after
+    assert len(chosen) == 3
+
+
+@pytest.mark.parametrize("guides_per_step", [2, 5])
+def test_all_guides_look_without_a_draw(guide: Guide, tiny_dataset: ImageDataset, guides_per_step: int) -> None:
+    images, labels = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    found = [
+        float(
+            guided_distance(
+                guide, tiny_dataset.train, num_classes=2, settings=replace(ENERGY, guides_per_step=looking)
+            )(images, labels, torch.Generator().manual_seed(3))
+        )
+        for looking in (0, guides_per_step)
+    ]
+    assert found[0] == found[1]
+
+
 def test_one_guide_with_one_view_is_saved_as_it_always_was(guide: Guide, tiny_dataset: ImageDataset) -> None:
     alone = guided_distance(replace(guide, others=()), tiny_dataset.train, num_classes=2, settings=ENERGY)
     assert set(alone.state_dict()) == {"recent", "counts"}
@@ -99,10 +129,11 @@ def test_two_guides_have_a_digest_of_both(guide: Guide) -> None:
     assert len({alone.digest, guide.digest, replace(guide, others=(changed,)).digest}) == 3
 
 
+@pytest.mark.parametrize("guides_per_step", [0, 1])
 def test_training_with_two_guides_continues_as_if_it_had_never_stopped(
-    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path
+    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset, tmp_path: Path, guides_per_step: int
 ) -> None:
-    recipe = replace(RECIPE, energy=replace(BOTH, moments=0.2))
+    recipe = replace(RECIPE, energy=replace(BOTH, moments=0.2, guides_per_step=guides_per_step))
 
     def train(steps: int, folder: Path | None) -> dict[str, torch.Tensor]:
         result = train_generator(
@@ -138,6 +169,11 @@ def test_more_guides_see_the_distance_and_differ(wrong: dict[str, object]) -> No
         replace(RECIPE, **wrong)  # type: ignore[arg-type]
 
 
+def test_guides_per_step_is_not_negative() -> None:
+    with pytest.raises(SpecError, match="guides_per_step must be at least 0, which is all; got -1"):
+        replace(ENERGY, guides_per_step=-1)
+
+
 def test_projections_have_bounds() -> None:
     for wrong in (-1, 4097):
         with pytest.raises(SpecError, match=rf"projections must be in 0..4096; got {wrong}"):
@@ -147,5 +183,5 @@ def test_projections_have_bounds() -> None:
 def test_what_came_later_leaves_digests_as_they_were() -> None:
     recipe = replace(RECIPE, more_guides=(), energy=ENERGY)
     assert "more_guides" not in recipe.form
-    assert {"projections", "bf16"}.isdisjoint(recipe.form["energy"])
+    assert {"projections", "bf16", "guides_per_step"}.isdisjoint(recipe.form["energy"])
     assert RECIPE.form["more_guides"][0]["widths"] == (4, 4, 4)
