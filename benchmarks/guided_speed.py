@@ -31,18 +31,22 @@ STRONG = GuideSpec(widths=(96, 192, 384), epochs=24)
 
 
 def variants(recipe: TrainingRecipe) -> dict[str, TrainingRecipe]:
-    """Name the recipes to compare; the second guide is the one of ``recipe``."""
+    """Name the recipes to compare; the second guide is the one of ``recipe``, the third its like."""
     assert recipe.guide is not None
     assert recipe.energy is not None
     one = replace(recipe, guide=STRONG, energy=replace(recipe.energy, moments=1.0))
     assert one.energy is not None
     fast = replace(one.energy, bf16=True)
     two = replace(one, more_guides=(recipe.guide,), energy=fast)
+    several = replace(fast, projections=256, real_images=500)
+    three = replace(two, more_guides=(*two.more_guides, replace(recipe.guide, seed=6)))
     return {
         "one guide, float32": one,
         "one guide, bfloat16": replace(one, energy=fast),
         "two guides, bfloat16": two,
-        "two guides, bfloat16, 256 projections": replace(two, energy=replace(fast, projections=256, real_images=500)),
+        "two guides, bfloat16, 256 projections": replace(two, energy=several),
+        "two of three guides, bfloat16, 256 projections": replace(three, energy=replace(several, guides_per_step=2)),
+        "three guides, bfloat16, 256 projections": replace(three, energy=several),
     }
 
 

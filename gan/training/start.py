@@ -14,6 +14,7 @@ from gan.generators.generator import Generator
 from gan.generators.layers import Stage
 from gan.generators.structures import Residual
 from gan.spec import GeneratorSpec
+from gan.training.widening import copy_widened, is_widened
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Start:
     """A trained generator, which stays as it is, and the spec that it has.
 
     Attributes:
-        spec: that of the training to come, but for the number of residual blocks.
+        spec: that of the training to come, but for the number of residual blocks and the widths.
         generator: whose weights are copied.
         digest: of spec and weights.
         discriminator: weights of the one that judged it, to go on with; None for a new one.
@@ -39,20 +40,23 @@ class Start:
 
 
 def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
-    """Copy the weights of ``start`` to ``generator``, which has the same or more residual blocks.
+    """Copy the weights of ``start`` to ``generator``, which has the same or more residual blocks and channels.
 
-    Blocks that it has beyond those of ``start`` add nothing at first, so that both make the same images (Chen et al.
-    2016, "Net2Net").
+    Blocks and channels that it has beyond those of ``start`` add nothing at first, so that both make the same images
+    (Chen et al. 2016, "Net2Net").
 
     Raises:
         SpecError: the specs differ in more than that.
     """
     own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
-    like = replace(start.spec, mechanisms=replace(start.spec.mechanisms, residual_blocks=own))
-    if like != spec or own < given:
+    mechanisms = replace(start.spec.mechanisms, residual_blocks=own)
+    widths = spec.widths if is_widened(spec, start.spec) else start.spec.widths
+    if replace(start.spec, mechanisms=mechanisms, widths=widths) != spec or own < given:
         raise SpecError(
             "a training must begin from a generator of its own spec, or of one that differs in having fewer residual "
-            f"blocks; got {spec.digest[:12]} with {own} blocks and a start {start.spec.digest[:12]} with {given}"
+            "blocks and, where convolutions have one group and there are no other mechanisms, fewer channels; got "
+            f"{spec.digest[:12]} with {own} blocks and widths {list(spec.widths)}, and a start "
+            f"{start.spec.digest[:12]} with {given} and {list(start.spec.widths)}"
         )
     blocks = [place for place, stage in enumerate(generator.stages) if isinstance(stage, Residual)]
     if own > given and len(blocks) != own:
@@ -60,7 +64,10 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
     added = blocks[given:]
     kept = [stage for place, stage in enumerate(generator.stages) if place not in added]
     for mine, theirs in zip(kept, start.generator.stages, strict=True):
-        mine.load_state_dict(theirs.state_dict())
+        if spec.widths == start.spec.widths:
+            mine.load_state_dict(theirs.state_dict())
+        else:
+            copy_widened(mine, theirs)
     for name in ("class_code", "mapping"):
         if (known := getattr(start.generator, name)) is not None:
             getattr(generator, name).load_state_dict(known.state_dict())

@@ -80,7 +80,13 @@ def test_blocks_that_add_nothing_learn(tiny_spec: GeneratorSpec, tiny_dataset: I
 
 def test_what_is_no_start_is_refused(tiny_spec: GeneratorSpec) -> None:
     wider = replace(tiny_spec, widths=tuple(2 * width for width in tiny_spec.widths))
-    for spec, start in ((wider, start_of(tiny_spec)), (tiny_spec, start_of(with_blocks(tiny_spec, 1)))):
+    longer = replace(tiny_spec, latent_dim=2 * tiny_spec.latent_dim)
+    pairs = (
+        (tiny_spec, start_of(wider)),
+        (longer, start_of(tiny_spec)),
+        (tiny_spec, start_of(with_blocks(tiny_spec, 1))),
+    )
+    for spec, start in pairs:
         with pytest.raises(SpecError, match="must begin from a generator of its own spec"):
             begin_from(build_generator(spec), spec, start)
     inside = with_blocks(tiny_spec, 1, multi_scale=True)

@@ -1,0 +1,90 @@
+"""A wider generator makes the images of the one that it begins from, and its new channels learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gan.errors import SpecError
+from gan.generators import Generator, build_generator
+from gan.mechanisms import Mechanisms
+from gan.spec import GeneratorSpec
+from gan.training import Start
+from gan.training.start import begin_from
+
+
+def wider(spec: GeneratorSpec, more: int = 3) -> GeneratorSpec:
+    return replace(spec, widths=tuple(width + more + place for place, width in enumerate(spec.widths)))
+
+
+def started(spec: GeneratorSpec, grown: GeneratorSpec) -> tuple[Generator, Generator]:
+    """Give a generator whose normalisations are not at their first values, and the one that begins from it."""
+    given = build_generator(spec, seed=9)
+    rng = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, value in [*given.named_parameters(), *given.named_buffers()]:
+            if value.is_floating_point() and "weight" not in name:
+                value.add_(torch.rand(value.shape, generator=rng))
+    generator = build_generator(grown, seed=3)
+    begin_from(generator, grown, Start(spec, given, "nine"))
+    return given, generator
+
+
+def images(generator: Generator, spec: GeneratorSpec, *, training: bool) -> torch.Tensor:
+    latent = torch.randn(6, spec.latent_dim, generator=torch.Generator().manual_seed(1))
+    found: torch.Tensor = generator.train(training)(
+        latent, torch.eye(spec.num_classes)[torch.arange(6) % spec.num_classes]
+    )
+    return found
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"family": "conv", "upsampling": "transposed", "kernel": 4},
+        {"family": "separable", "blocks_per_stage": 2},
+        {"conditioning": "conditional_batchnorm"},
+        {"conditioning": "embedding", "embed_dim": 4},
+        {"normalisation": "instance"},
+        {"normalisation": "none", "mechanisms": Mechanisms(residual_blocks=1)},
+    ],
+)
+def test_the_first_images_are_those_of_the_narrower_one(
+    changes: dict[str, object], training: bool, tiny_spec: GeneratorSpec
+) -> None:
+    spec = replace(tiny_spec, **changes)  # type: ignore[arg-type]
+    grown = wider(spec)
+    given, generator = started(spec, grown)
+    found = images(generator, grown, training=training)
+    assert torch.allclose(found, images(given, spec, training=training), atol=1e-5)
+    assert found.std() > 0.01
+
+
+def test_channels_and_blocks_may_be_added_at_once(tiny_spec: GeneratorSpec) -> None:
+    grown = replace(wider(tiny_spec), mechanisms=Mechanisms(residual_blocks=2))
+    given, generator = started(tiny_spec, grown)
+    expected = images(given, tiny_spec, training=False)
+    assert torch.allclose(images(generator, grown, training=False), expected, atol=1e-5)
+
+
+def test_the_weights_that_read_new_channels_learn_at_once(tiny_spec: GeneratorSpec) -> None:
+    grown = wider(tiny_spec)
+    _, generator = started(tiny_spec, grown)
+    images(generator, grown, training=True).square().sum().backward()
+    head = generator.stages[-1].operator.weight
+    assert not head[:, tiny_spec.widths[-1] :].any()
+    assert head.grad[:, tiny_spec.widths[-1] :].abs().min() > 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"family": "grouped", "groups": 2}, {"mechanisms": Mechanisms(skip=True)}, {"widths": (4,)}]
+)
+def test_what_cannot_be_widened_is_refused(changes: dict[str, object], tiny_spec: GeneratorSpec) -> None:
+    spec = replace(tiny_spec, **changes)  # type: ignore[arg-type]
+    grown = replace(spec, widths=tuple(2 * width for width in tiny_spec.widths))
+    with pytest.raises(SpecError, match=r"fewer channels; got .* and widths \[.*\], and a start"):
+        begin_from(build_generator(grown), grown, Start(spec, build_generator(spec), "nine"))
