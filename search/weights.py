@@ -22,10 +22,16 @@ WEIGHTS_DIGEST = "weights_sha256"
 """What the digest of the weights file is called in records."""
 
 
-def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module) -> None:
-    """Write spec and weights of ``generator`` to ``folder``."""
+def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module, *, half: bool = False) -> None:
+    """Write spec and weights of ``generator`` to ``folder``.
+
+    With ``half``, matrices and kernels are rounded to half precision, in half the bytes; what is read back is a
+    generator of these rounded weights.
+    """
     write_text(folder / SPEC_NAME, spec.to_json())
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    if half:
+        weights = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
     write_bytes(folder / WEIGHTS_NAME, save(weights))
 
 

@@ -46,7 +46,7 @@ Models that come with the project: {models}.
   python -m search.released write model=NAME folder=TRIAL dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Plan the circuits of a trial's generator, alone and with the classifier behind it, and write models/NAME. After
       training.start, earlier=FOLDER must name what that named, a trial's folder or a model's; a trial that began from
-      another one itself needs that one's, too, behind it.
+      another one itself needs that one's, too, behind it. half=true rounds the weights to half precision first.
 
   python -m search.released score model=NAME [samples=10000] dataset=cifar10_parquet dataset.root=FOLDER [OVERRIDES]
       Score its circuit's images beside as many real ones; scores.cas_images of them (default: as many as the training
@@ -64,7 +64,7 @@ Models that come with the project: {models}.
 
 OVERRIDES are those of python -m search: budgets.proving.memory_bytes bounds the planned circuits, for example.
 """
-_OWN = ("model", "folder", "earlier", "samples", "tolerance", "out", "front", "tiers")
+_OWN = ("model", "folder", "earlier", "samples", "tolerance", "out", "front", "tiers", "half")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,7 +114,7 @@ def _check(options: Options, overrides: list[str]) -> bool:
 
 
 def _write(options: Options, overrides: list[str]) -> bool:
-    _take_only(options, ("model", "folder", "earlier"))
+    _take_only(options, ("model", "folder", "earlier", "half"))
     if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
         raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
     training = training_facts(folder, [Path(name) for name in options.many("earlier")])
@@ -131,6 +131,7 @@ def _write(options: Options, overrides: list[str]) -> bool:
         planning=settings.proving.planning,
         root=MODELS,
         training=training,
+        half=options.flag("half"),
     )
     print(f"{model.folder}: " + "; ".join(f"{kind} {layout}" for kind, layout in model.layouts.items()))
     return True

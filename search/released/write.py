@@ -22,7 +22,7 @@ from search.planned import CircuitPlanning, planning_samples
 from search.released.card import CARD_NAME, card_text
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, LARGEST_WEIGHTS, ReleasedModel, is_name, read_released
 from search.released.prove import write_class_chain
-from search.weights import save_generator, weights_sha256
+from search.weights import WEIGHTS_NAME, load_generator, save_generator, weights_sha256
 from zk.checked.options import CheckedOptions
 from zk.checked.plan import CheckedPlan
 from zk.srs import file_sha256
@@ -39,10 +39,12 @@ def write_released(
     root: Path,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> ReleasedModel:
     """Plan the circuits of a generator and of its chain with ``classifier``, and write the model's folder in ``root``.
 
-    ``training`` says how it came about. The folder appears whole, and replaces none.
+    ``training`` says how it came about. With ``half`` the weights are rounded to half precision, and the circuits are
+    those of the rounded ones. The folder appears whole, and replaces none.
 
     Raises:
         ReleaseError: the name cannot be used, the classes are not those of the spec, no layout fulfils the goal, or the
@@ -55,18 +57,17 @@ def write_released(
         )
     if len(class_names) != spec.num_classes:
         raise ReleaseError(f"the spec has {spec.num_classes} classes; the data name {len(class_names)}")
-    size = sum(value.numel() * value.element_size() for value in generator.state_dict().values())
-    if size > LARGEST_WEIGHTS:
-        raise ReleaseError(f"weights must take at most {LARGEST_WEIGHTS:,} bytes; those of {name} take {size:,}")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as work_name:
         work, made = Path(work_name), Path(work_name) / "made"
         folder = made / name
+        save_generator(folder, spec, generator, half=half)
+        _check_size(folder)
+        _, generator = load_generator(folder)
         exported = export_generator(generator, spec, work / NETWORK_NAME).path
         networks = {IMAGE: exported, CHAIN: write_class_chain(exported, classifier, work)}
         samples = planning_samples(spec, planning)
         layouts = {kind: _layout(kind, path, samples, work / kind, planning) for kind, path in networks.items()}
-        save_generator(folder, spec, generator)
         facts = {
             "spec_digest": spec.digest,
             "weights_sha256": weights_sha256(folder),
@@ -94,6 +95,14 @@ def file_facts(
     facts = {**json.loads(path.read_text(encoding="utf-8")), **given}
     write_text(path, json.dumps(facts, indent=2) + "\n")
     write_text(model.folder / CARD_NAME, card_text(read_released(model.name, model.folder.parent)))
+
+
+def _check_size(folder: Path) -> None:
+    if (size := (folder / WEIGHTS_NAME).stat().st_size) > LARGEST_WEIGHTS:
+        raise ReleaseError(
+            f"weights must take at most {LARGEST_WEIGHTS:,} bytes; those of {folder.name} take {size:,}: round them to "
+            "half precision, or train a smaller generator"
+        )
 
 
 def _layout(

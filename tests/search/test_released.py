@@ -141,6 +141,32 @@ def test_what_cannot_be_a_model_is_not_written(released: Released, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+def test_in_half_precision_the_circuit_is_of_the_rounded_weights(released: Released, tmp_path: Path) -> None:
+    generator = build_generator(SPEC, seed=4).eval()
+    model = write_released(
+        "half",
+        SPEC,
+        generator,
+        class_names=("a", "b"),
+        classifier=released.classifier,
+        planning=PLANNING,
+        root=tmp_path,
+        half=True,
+    )
+    rounded = model.generator().state_dict()
+    kernels = [name for name, value in generator.state_dict().items() if value.ndim > 1]
+    assert all(torch.equal(rounded[name], generator.state_dict()[name].half().float()) for name in kernels)
+    inputs = circuit_inputs(SPEC, seed=7, label=1)
+    exported = run_onnx(
+        released_network(model, IMAGE, tmp_path / "network", released.classifiers),
+        tuple(tensor.numpy() for tensor in inputs),
+    )[0]
+    with torch.no_grad():
+        stored, before = model.generator()(*inputs), generator(*inputs)
+    assert np.allclose(exported.reshape(stored.shape), stored.numpy(), atol=1e-6)
+    assert not np.allclose(stored.numpy(), before.numpy(), atol=1e-6)
+
+
 def test_scores_are_of_the_circuits_images_and_are_found_again(released: Released, tmp_path: Path) -> None:
     shutil.copytree(released.models, tmp_path / "models")
     model, both = read_released("tiny", tmp_path / "models"), released.classifier

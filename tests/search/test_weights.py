@@ -35,6 +35,19 @@ def test_what_was_saved_is_loaded(mechanisms: Mechanisms, tmp_path: Path) -> Non
     assert torch.equal(loaded(latent, one_hot), saved(latent, one_hot))
 
 
+def test_in_half_precision_matrices_are_rounded_and_take_half_the_room(tmp_path: Path) -> None:
+    spec = dataclasses.replace(TINY_SPEC, latent_dim=200)
+    saved = build_generator(spec, seed=3)
+    for name in ("whole", "half"):
+        save_generator(tmp_path / name, spec, saved, half=name == "half")
+    whole, half = (load_generator(tmp_path / name)[1].state_dict() for name in ("whole", "half"))
+    for name, value in whole.items():
+        assert half[name].dtype == value.dtype
+        assert torch.equal(half[name], value.half().float() if value.ndim > 1 else value)
+    sizes = [(tmp_path / name / WEIGHTS_NAME).stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.7 * sizes[0]
+
+
 def test_equal_weights_give_equal_files(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     save_generator(other, TINY_SPEC, build_generator(TINY_SPEC, seed=3))
