@@ -4,7 +4,8 @@
 
 Two disjoint random sets of training images of each size are compared, and one of them with the test images, in the
 features of classifier and judge. Both sets are of one distribution: what is between them is the sampling's. Where the
-overrides are of a training with a guide (experiment=record), as many of the images that it selects are compared, too.
+overrides are of a training with a guide (experiment=record), as many of the images that it selects are compared,
+too, of every class alike.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gan.training import learnt_images
 from search.configured import configured
 from search.guide import recipe_guide
 from search.session import train_judges
-from zk.benchmark.report.text import number, table
+from zk.benchmark.report.text import NOTHING, number, table
 
 
 def main() -> None:
@@ -45,11 +46,13 @@ def main() -> None:
         learnt = None if kept is None else predict(network.module, kept.images).features
         for size in given.sizes:
             first, second = (gaussian_statistics(train[order[at : at + size]]) for at in (0, size))
-            distances = [frechet_distance(first, second), frechet_distance(first, test)]
+            distances: list[float | None] = [frechet_distance(first, second), frechet_distance(first, test)]
             if kept is not None and learnt is not None:
                 drawn = balanced_indices(kept.labels, dataset.num_classes, size, seed=0)
-                distances.append(frechet_distance(gaussian_statistics(learnt[drawn]), test))
-            rows.append((name, f"{train.shape[1]:,}", f"{size:,}", *(number(distance) for distance in distances)))
+                enough = len(drawn) == size
+                distances.append(frechet_distance(gaussian_statistics(learnt[drawn]), test) if enough else None)
+            figures = [NOTHING if distance is None else number(distance) for distance in distances]
+            rows.append((name, f"{train.shape[1]:,}", f"{size:,}", *figures))
     tests = f"{len(dataset.test):,} test images"
     heads = ["features of", "how many", "images", "training images, disjoint", f"training against {tests}"]
     heads += [] if kept is None else [f"selected {recipe.selected_share:.0%} against {tests}"]

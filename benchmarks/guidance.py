@@ -45,6 +45,8 @@ FIXED: dict[str, Any] = {
     "ema_decay": 0.995,
     "decay_from": 0.5,
     "restarts": (),
+    "selected_evenly": True,
+    "more_guides": (),
 }
 """What all variants share, whatever the configuration says of the record's own training."""
 GUIDE, ENERGY = GuideSpec(), EnergySettings(weight=20.0)

@@ -1,6 +1,6 @@
 """What choosing the images to learn from costs in likeness, and gains in sureness of the class.
 
-    python benchmarks/selection.py --overrides experiment=record_guides dataset.root=DATA ...
+    python benchmarks/selection.py [--overrides experiment=record dataset.root=DATA ...]
 
 For each share kept, with the same share of every class and with one margin for all: the accuracy of classifier and
 judge on real test images chosen so (mean over the classes), and the Frechet distance of 10,000 training images chosen

@@ -27,11 +27,19 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module, *, h
 
     With ``half``, matrices and kernels are rounded to half precision, in half the bytes; what is read back is a
     generator of these rounded weights.
+
+    Raises:
+        RecordError: a weight has no place in half precision.
     """
     write_text(folder / SPEC_NAME, spec.to_json())
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     if half:
         weights = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
+        if wrong := [name for name, value in weights.items() if not bool(value.isfinite().all())]:
+            raise RecordError(
+                f"weights must be finite and at most {torch.finfo(torch.half).max:,.0f} to be kept in half precision; "
+                f"{wrong[0]} has others; keep them as they are"
+            )
     write_bytes(folder / WEIGHTS_NAME, save(weights))
 
 

@@ -6,7 +6,7 @@ It is trained on the training images alone and never scores: the scoring network
 from gan.guide.energy import EnergyDistance, EnergySettings
 from gan.guide.files import guide_key, load_or_train_guide
 from gan.guide.network import GuideNetwork
-from gan.guide.selection import balanced, selected
+from gan.guide.selection import evened, selected
 from gan.guide.several import SeveralDistances, guided_distance
 from gan.guide.spec import GuideSpec
 from gan.guide.train import Guide, train_guide
@@ -18,7 +18,7 @@ __all__ = [
     "GuideNetwork",
     "GuideSpec",
     "SeveralDistances",
-    "balanced",
+    "evened",
     "guide_key",
     "guided_distance",
     "load_or_train_guide",

@@ -39,12 +39,12 @@ class MomentMatching(nn.Module):
         """Start from the moments of ``real``, the features [N, d] of each class."""
         super().__init__()
         self._means = torch.stack([rows.mean(dim=0) for rows in real])
-        width, images = self._means.shape[1], sum(len(rows) for rows in real)
+        width = self._means.shape[1]
         covariance = self._means.new_zeros(width, width, dtype=torch.float64)
         for rows, mean in zip(real, self._means, strict=True):  # in float64 one class at a time
             centred = (rows - mean).double()
-            covariance += centred.T @ centred
-        covariance /= images
+            covariance += centred.T @ centred / len(rows)  # classes count alike, as they do among generated images
+        covariance /= len(real)
         values, vectors = torch.linalg.eigh(covariance)
         self._root = ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).float()
         self._least = _LEAST_SHARE * covariance.float()

@@ -33,21 +33,23 @@ def selected(split: Split, margins: Tensor, share: float, *, evenly: bool = True
         return split
     margins, kept = margins.to(split.device), torch.zeros(len(split), dtype=torch.bool, device=split.device)
     if not evenly:
-        kept[_best(margins, share)] = True
+        kept[_best(margins, round(share * len(split)))] = True
     for label in torch.unique(split.labels):
         rows = (split.labels == label).nonzero()[:, 0]
-        if evenly or not bool(kept[rows].any()):
-            kept[rows[_best(margins[rows], share if evenly else 0)]] = True
+        if evenly:
+            kept[rows[_best(margins[rows], max(1, round(share * len(rows))))]] = True
+        elif not bool(kept[rows].any()):
+            kept[rows[_best(margins[rows], 1)]] = True
     return Split(images=split.images[kept], labels=split.labels[kept])
 
 
-def _best(margins: Tensor, share: float) -> Tensor:
-    """Give the places of the greatest margins, at least one."""
-    return margins.argsort(descending=True, stable=True)[: max(1, round(share * len(margins)))]
+def _best(margins: Tensor, count: int) -> Tensor:
+    """Give the places of so many greatest margins; of equal ones the first."""
+    return margins.argsort(descending=True, stable=True)[:count]
 
 
-def balanced(split: Split) -> Split:
-    """Repeat images of the classes that have fewer, each as often as the others, until all classes have as many.
+def evened(split: Split) -> Split:
+    """Repeat images of the classes that have fewer until all classes have as many; the first of them once more.
 
     A discriminator that sees a class more seldom among the real images than among the generated ones learns to distrust
     the class.

@@ -18,9 +18,9 @@ class SeveralDistances(nn.Module):
     """The mean of several energy distances; those of one guide share its maps."""
 
     def __init__(self, terms: Sequence[Sequence[EnergyDistance]], *, guides_per_step: int = 0) -> None:
-        """Take the distances of each guide, so many of whom look at a batch; 0 or more than there are: all."""
+        """Take the distances of each guide; so many of them look at a batch, and with 0 all do."""
         super().__init__()
-        self._looking = min(guides_per_step, len(terms)) or len(terms)
+        self._looking = guides_per_step or len(terms)
         self.guides = nn.ModuleList(nn.ModuleList(of_one) for of_one in terms)
 
     def forward(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
@@ -35,7 +35,7 @@ class SeveralDistances(nn.Module):
         return torch.stack(found).mean()
 
     def _drawn(self, rng: torch.Generator) -> list[nn.Module]:
-        """Those that look at this batch: a mean over some of them has the mean over all as its expectation."""
+        """Those that look at this batch; what the others remember of generated images stays as it is."""
         guides = list(self.guides)
         if self._looking == len(guides):
             return guides

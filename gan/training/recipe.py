@@ -191,11 +191,18 @@ class TrainingRecipe:
                 "a guide is needed for a selected_share below 1 and for energy, and for nothing else; got "
                 f"guide={self.guide}, selected_share={self.selected_share}, energy={self.energy}"
             )
+        if not self.selected_evenly and self.selected_share == 1:
+            raise SpecError("selected_evenly=false is for a selected_share below 1; got 1, which keeps every image")
         named = (*(() if self.guide is None else (self.guide,)), *self.more_guides)
         if self.more_guides and (self.energy is None or len(set(named)) < len(named)):
             raise SpecError(
                 f"more_guides are for energy, and each must differ from the others; got {list(self.more_guides)} with "
                 f"guide={self.guide} and energy={self.energy}"
+            )
+        if self.energy is not None and self.energy.guides_per_step >= max(1, len(named)):
+            raise SpecError(
+                f"energy.guides_per_step must be less than the {len(named)} guides, or 0 for all of them; got "
+                f"{self.energy.guides_per_step}"
             )
         if self.energy is not None and (self.method == "vae" or self.progressive is not None):
             raise SpecError(

@@ -14,7 +14,7 @@ from gan.generators.generator import Generator
 from gan.generators.layers import Stage
 from gan.generators.structures import Residual
 from gan.spec import GeneratorSpec
-from gan.training.widening import copy_widened, is_widened
+from gan.training.widening import WIDENED, copy_widened, is_widened
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
     if replace(start.spec, mechanisms=mechanisms, widths=widths) != spec or own < given:
         raise SpecError(
             "a training must begin from a generator of its own spec, or of one that differs in having fewer residual "
-            "blocks and, where convolutions have one group and there are no other mechanisms, fewer channels; got "
+            f"blocks or, without other mechanisms, fewer channels (in the families {', '.join(WIDENED)}); got "
             f"{spec.digest[:12]} with {own} blocks and widths {list(spec.widths)}, and a start "
             f"{start.spec.digest[:12]} with {given} and {list(start.spec.widths)}"
         )

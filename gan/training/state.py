@@ -15,7 +15,7 @@ from gan.discriminators.projection import ProjectionDiscriminator
 from gan.discriminators.published import PublishedDiscriminator
 from gan.errors import SpecError
 from gan.generators import Generator, build_generator
-from gan.guide import EnergyDistance, Guide, SeveralDistances, balanced, guided_distance
+from gan.guide import EnergyDistance, Guide, SeveralDistances, evened, guided_distance
 from gan.spec import GeneratorSpec
 from gan.training.distillation import Adaptors, Teacher, map_channels
 from gan.training.hardware import trains_in_bf16
@@ -136,7 +136,7 @@ def build_state(
         generator_optimizer=_adam(made, recipe.generator_learning_rate, recipe),
         discriminator_optimizer=_adam(judging, recipe.discriminator_learning_rate, recipe),
         batches=BatchSource(
-            split if recipe.selected_evenly else balanced(split), seed=seed + 2, horizontal_flip=dataset.horizontal_flip
+            split if recipe.selected_evenly else evened(split), seed=seed + 2, horizontal_flip=dataset.horizontal_flip
         ),
         rng=torch.Generator().manual_seed(seed + 3),
         latent_dim=spec.latent_dim,

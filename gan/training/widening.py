@@ -11,7 +11,8 @@ from gan.generators.layers import LINEAR_OPERATORS
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 
-_FAMILIES = ("conv", "subpixel", "separable", "pointwise")
+WIDENED = ("conv", "subpixel", "separable", "pointwise")
+"""Families whose generators may become wider."""
 
 
 def is_widened(spec: GeneratorSpec, given: GeneratorSpec) -> bool:
@@ -19,7 +20,7 @@ def is_widened(spec: GeneratorSpec, given: GeneratorSpec) -> bool:
     plain = spec.mechanisms == Mechanisms(residual_blocks=spec.mechanisms.residual_blocks)
     return (
         plain
-        and spec.family in _FAMILIES
+        and spec.family in WIDENED
         and len(spec.widths) == len(given.widths)
         and all(own >= before for own, before in zip(spec.widths, given.widths, strict=True))
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.circuit import INPUT_NAMES
-from search.released.facts import BEGUN_FROM
+from search.released.facts import BEGUN_FROM, ROUNDED
 from search.released.model import CHECK_SAMPLES, ReleasedModel
 from search.released.record import record_row
 from zk.benchmark.report.text import NOTHING, gib, listed, number, percent, table
@@ -80,6 +80,8 @@ def _training_line(training: Mapping[str, Any]) -> str:
     limits = ", ".join(f"{number(value)} {name}" for name, value in budget.items() if value is not None)
     guided = "with" if recipe.get("guide") else "without"
     found = f"{limits}, {guided} a guide, seed {training.get('seed')}; the recipe is in model.json"
+    if training.get(ROUNDED):
+        found += f"; then its weights were rounded to {training[ROUNDED]}"
     before = training.get(BEGUN_FROM)
     return found if before is None else f"{found}. It began from another's weights: {_training_line(before)}"
 

@@ -41,6 +41,9 @@ PROOF = (
 BEGUN_FROM = "begun_from"
 """What the training before is called, where there was one."""
 
+ROUNDED = "weights_rounded_to"
+"""What the type is called that weights were rounded to after the training, where they were."""
+
 _NUMBERS_OF_SCORES = (*SCORES.values(), "refused_share")
 _NUMBERS_OF_PROOF = (*(name for name in PROOF if name != "wiring"), "setup_seconds")
 _MOST_TRAININGS = 16

@@ -20,6 +20,7 @@ from search.circuit_forms import make_plan
 from search.errors import ReleaseError
 from search.planned import CircuitPlanning, planning_samples
 from search.released.card import CARD_NAME, card_text
+from search.released.facts import ROUNDED
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, LARGEST_WEIGHTS, ReleasedModel, is_name, read_released
 from search.released.prove import write_class_chain
 from search.weights import WEIGHTS_NAME, load_generator, save_generator, weights_sha256
@@ -62,7 +63,7 @@ def write_released(
         work, made = Path(work_name), Path(work_name) / "made"
         folder = made / name
         save_generator(folder, spec, generator, half=half)
-        _check_size(folder)
+        _check_size(folder, half=half)
         _, generator = load_generator(folder)
         exported = export_generator(generator, spec, work / NETWORK_NAME).path
         networks = {IMAGE: exported, CHAIN: write_class_chain(exported, classifier, work)}
@@ -75,7 +76,7 @@ def write_released(
             "class_names": list(class_names),
             "classifier_digest": classifier.digest,
             "layouts": {kind: layout.to_json() for kind, layout in layouts.items()},
-            "training": dict(training or {}),
+            "training": {**(training or {}), **({ROUNDED: "float16"} if half else {})},
             "scores": dict(scores or {}),
             "proof": {},
         }
@@ -97,11 +98,11 @@ def file_facts(
     write_text(model.folder / CARD_NAME, card_text(read_released(model.name, model.folder.parent)))
 
 
-def _check_size(folder: Path) -> None:
+def _check_size(folder: Path, *, half: bool) -> None:
     if (size := (folder / WEIGHTS_NAME).stat().st_size) > LARGEST_WEIGHTS:
         raise ReleaseError(
-            f"weights must take at most {LARGEST_WEIGHTS:,} bytes; those of {folder.name} take {size:,}: round them to "
-            "half precision, or train a smaller generator"
+            f"weights must take at most {LARGEST_WEIGHTS:,} bytes; those of {folder.name} take {size:,}; train a "
+            f"smaller generator{'' if half else ', or give half=true, which rounds them to half precision'}"
         )
 
 

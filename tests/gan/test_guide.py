@@ -14,7 +14,7 @@ from gan.guide import (
     EnergySettings,
     Guide,
     GuideSpec,
-    balanced,
+    evened,
     load_or_train_guide,
     selected,
     train_guide,
@@ -24,7 +24,7 @@ from gan.guide.files import guide_key, read_guide
 from gan.guide.train import _epoch, label_margins
 from gan.guide.train import _varied as shifted
 from gan.spec import GeneratorSpec
-from gan.training import Progressive, TrainingBudget, TrainingRecipe, train_generator
+from gan.training import Progressive, TrainingBudget, TrainingRecipe, learnt_images, train_generator
 from gan.training.state import build_state
 
 CPU = torch.device("cpu")
@@ -161,29 +161,28 @@ def test_selection_by_one_margin_keeps_fewer_of_the_hard_classes_but_one() -> No
     assert selected(split, margins, 1.0, evenly=False) is split
 
 
-def test_balanced_classes_have_as_many_images_and_all_of_their_own() -> None:
-    found = balanced(numbered([0, 1, 0, 0, 1, 0, 0]))
+def test_evened_classes_have_as_many_images_and_all_of_their_own() -> None:
+    found = evened(numbered([0, 1, 0, 0, 1, 0, 0]))
     assert found.labels.bincount().tolist() == [5, 5]
     assert found.images[:, 0, 0, 0].tolist() == [0, 1, 1, 1, 2, 3, 4, 4, 5, 6]
     even = numbered([1, 0, 0, 1])
-    assert balanced(even).images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert evened(even).images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_training_by_one_margin_shows_every_class_as_often(
     guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
 ) -> None:
-    margins = torch.where(tiny_dataset.train.labels == 0, 1.0, 0.0) + torch.rand(len(tiny_dataset.train)) / 2
-    state = build_state(
-        tiny_spec,
-        replace(RECIPE, selected_share=0.75, selected_evenly=False),
-        tiny_dataset,
-        seed=0,
-        device=CPU,
-        guide=replace(guide, margins=margins),
-    )
-    count = int((tiny_dataset.train.labels == 0).sum())
-    _, labels = state.batches.next(2 * count)
-    assert labels.bincount().tolist() == [count, count]
+    train, rng = tiny_dataset.train, torch.Generator().manual_seed(0)
+    surer = replace(guide, margins=torch.where(train.labels == 0, 1.0, 0.0) + torch.rand(len(train), generator=rng) / 2)
+    recipe = replace(RECIPE, selected_share=0.75, selected_evenly=False)
+    all_, count = train.labels.bincount().tolist(), int((train.labels == 0).sum())
+    kept = learnt_images(train, recipe, surer)
+    assert kept.labels.bincount().tolist() == [count, round(0.75 * len(train)) - count]
+    even = learnt_images(train, replace(recipe, selected_evenly=True), surer)
+    assert even.labels.bincount().tolist() == [round(0.75 * many) for many in all_]
+    assert learnt_images(train, TrainingRecipe(), None) is train
+    state = build_state(tiny_spec, recipe, tiny_dataset, seed=0, device=CPU, guide=surer)
+    assert state.batches.next(2 * count)[1].bincount().tolist() == [count, count]
 
 
 def test_whitening_evens_parts_and_directions_out() -> None:
@@ -431,6 +430,7 @@ def test_the_distance_changes_what_is_learnt(
         ({"guide": None}, "a guide is needed"),
         ({"energy": None, "selected_share": 1.0}, "a guide is needed"),
         ({"selected_share": 0.0}, "selected_share"),
+        ({"selected_share": 1.0, "selected_evenly": False}, "selected_evenly=false is for a selected_share below 1"),
         ({"method": "vae", "auxiliary_weight": 0.0}, "method=vae draws none"),
     ],
 )

@@ -88,20 +88,6 @@ def test_guides_are_drawn_for_every_batch(guide: Guide, tiny_dataset: ImageDatas
     assert len(chosen) == 3
 
 
-@pytest.mark.parametrize("guides_per_step", [2, 5])
-def test_all_guides_look_without_a_draw(guide: Guide, tiny_dataset: ImageDataset, guides_per_step: int) -> None:
-    images, labels = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
-    found = [
-        float(
-            guided_distance(
-                guide, tiny_dataset.train, num_classes=2, settings=replace(ENERGY, guides_per_step=looking)
-            )(images, labels, torch.Generator().manual_seed(3))
-        )
-        for looking in (0, guides_per_step)
-    ]
-    assert found[0] == found[1]
-
-
 def test_one_guide_with_one_view_is_saved_as_it_always_was(guide: Guide, tiny_dataset: ImageDataset) -> None:
     alone = guided_distance(replace(guide, others=()), tiny_dataset.train, num_classes=2, settings=ENERGY)
     assert set(alone.state_dict()) == {"recent", "counts"}
@@ -172,6 +158,15 @@ def test_more_guides_see_the_distance_and_differ(wrong: dict[str, object]) -> No
 def test_guides_per_step_is_not_negative() -> None:
     with pytest.raises(SpecError, match="guides_per_step must be at least 0, which is all; got -1"):
         replace(ENERGY, guides_per_step=-1)
+
+
+def test_fewer_guides_look_than_there_are() -> None:
+    assert replace(RECIPE, energy=replace(ENERGY, guides_per_step=1)).energy is not None
+    for wrong, guides in ((2, RECIPE.more_guides), (5, RECIPE.more_guides), (1, ())):
+        with pytest.raises(
+            SpecError, match=f"less than the {1 + len(guides)} guides, or 0 for all of them; got {wrong}"
+        ):
+            replace(RECIPE, more_guides=guides, energy=replace(ENERGY, guides_per_step=wrong))
 
 
 def test_projections_have_bounds() -> None:

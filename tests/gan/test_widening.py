@@ -24,9 +24,9 @@ def started(spec: GeneratorSpec, grown: GeneratorSpec) -> tuple[Generator, Gener
     given = build_generator(spec, seed=9)
     rng = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        for name, value in [*given.named_parameters(), *given.named_buffers()]:
-            if value.is_floating_point() and "weight" not in name:
-                value.add_(torch.rand(value.shape, generator=rng))
+        for value in [*given.parameters(), *given.buffers()]:
+            if value.is_floating_point():
+                value.add_(0.4 * torch.rand(value.shape, generator=rng) - 0.2)
     generator = build_generator(grown, seed=3)
     begin_from(generator, grown, Start(spec, given, "nine"))
     return given, generator
@@ -47,6 +47,7 @@ def images(generator: Generator, spec: GeneratorSpec, *, training: bool) -> torc
         {},
         {"family": "conv", "upsampling": "transposed", "kernel": 4},
         {"family": "separable", "blocks_per_stage": 2},
+        {"family": "pointwise", "kernel": 1},
         {"conditioning": "conditional_batchnorm"},
         {"conditioning": "embedding", "embed_dim": 4},
         {"normalisation": "instance"},
@@ -62,6 +63,9 @@ def test_the_first_images_are_those_of_the_narrower_one(
     found = images(generator, grown, training=training)
     assert torch.allclose(found, images(given, spec, training=training), atol=1e-5)
     assert found.std() > 0.01
+    same_latent = torch.ones(2, spec.latent_dim)
+    one, other = generator.eval()(same_latent, torch.eye(spec.num_classes)[:2])
+    assert (one - other).abs().max() > 0.01, "the class counts"
 
 
 def test_channels_and_blocks_may_be_added_at_once(tiny_spec: GeneratorSpec) -> None:
@@ -81,10 +85,13 @@ def test_the_weights_that_read_new_channels_learn_at_once(tiny_spec: GeneratorSp
 
 
 @pytest.mark.parametrize(
-    "changes", [{"family": "grouped", "groups": 2}, {"mechanisms": Mechanisms(skip=True)}, {"widths": (4,)}]
+    "changes",
+    [{"family": "grouped", "groups": 2}, {"family": "hybrid"}, {"mechanisms": Mechanisms(skip=True)}, {"widths": (4,)}],
 )
 def test_what_cannot_be_widened_is_refused(changes: dict[str, object], tiny_spec: GeneratorSpec) -> None:
     spec = replace(tiny_spec, **changes)  # type: ignore[arg-type]
     grown = replace(spec, widths=tuple(2 * width for width in tiny_spec.widths))
-    with pytest.raises(SpecError, match=r"fewer channels; got .* and widths \[.*\], and a start"):
+    with pytest.raises(
+        SpecError, match=r"fewer channels \(in the families conv, subpixel, .*\); got .* widths \[.*\], and a start"
+    ):
         begin_from(build_generator(grown), grown, Start(spec, build_generator(spec), "nine"))

@@ -153,6 +153,7 @@ def test_in_half_precision_the_circuit_is_of_the_rounded_weights(released: Relea
         root=tmp_path,
         half=True,
     )
+    assert model.training == {"weights_rounded_to": "float16"}
     rounded = model.generator().state_dict()
     kernels = [name for name, value in generator.state_dict().items() if value.ndim > 1]
     assert all(torch.equal(rounded[name], generator.state_dict()[name].half().float()) for name in kernels)

@@ -12,7 +12,7 @@ from gan.training import TrainingBudget
 from search.candidate import CANDIDATE_NAME, Candidate
 from search.errors import ConfigError
 from search.released.card import _training_line
-from search.released.facts import BEGUN_FROM
+from search.released.facts import BEGUN_FROM, ROUNDED
 from search.released.training import training_facts
 from search.teacher import load_start
 from search.weights import save_generator
@@ -43,6 +43,9 @@ def test_both_trainings_are_told(trials: tuple[Path, Path]) -> None:
     assert line.startswith("64 images, without a guide")
     assert "It began from another's weights: 640 images, without a guide" in line
     assert "began" not in _training_line(before)
+    assert "seed 0; the recipe is in model.json; then its weights were rounded to float16" in _training_line(
+        {**before, ROUNDED: "float16"}
+    )
 
 
 def test_the_generator_that_training_began_from_must_be_named(trials: tuple[Path, Path]) -> None:
