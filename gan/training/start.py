@@ -22,7 +22,7 @@ class Start:
     """A trained generator, which stays as it is, and the spec that it has.
 
     Attributes:
-        spec: that of the training to come, but for the number of residual blocks and the widths.
+        spec: that of the training to come, but for the number of residual blocks, the widths and the kernel.
         generator: whose weights are copied.
         digest: of spec and weights.
         discriminator: weights of the one that judged it, to go on with; None for a new one.
@@ -40,23 +40,23 @@ class Start:
 
 
 def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
-    """Copy the weights of ``start`` to ``generator``, which has the same or more residual blocks and channels.
+    """Copy the weights of ``start`` to ``generator``, which may have more residual blocks, more channels, larger kernels.
 
-    Blocks and channels that it has beyond those of ``start`` add nothing at first, so that both make the same images
-    (Chen et al. 2016, "Net2Net").
+    What it has beyond ``start`` adds nothing at first, so that both make the same images (Chen et al. 2016, "Net2Net").
 
     Raises:
         SpecError: the specs differ in more than that.
     """
     own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
     mechanisms = replace(start.spec.mechanisms, residual_blocks=own)
-    widths = spec.widths if is_widened(spec, start.spec) else start.spec.widths
-    if replace(start.spec, mechanisms=mechanisms, widths=widths) != spec or own < given:
+    like = replace(start.spec, mechanisms=mechanisms)
+    if is_widened(spec, start.spec):
+        like = replace(like, widths=spec.widths, kernel=spec.kernel)
+    if like != spec or own < given:
         raise SpecError(
             "a training must begin from a generator of its own spec, or of one that differs in having fewer residual "
-            f"blocks or, without other mechanisms, fewer channels (in the families {', '.join(WIDENED)}); got "
-            f"{spec.digest[:12]} with {own} blocks and widths {list(spec.widths)}, and a start "
-            f"{start.spec.digest[:12]} with {given} and {list(start.spec.widths)}"
+            "blocks or, without other mechanisms, fewer channels or smaller kernels (not transposed ones; in the "
+            f"families {', '.join(WIDENED)}); got {_shape(spec)}, and a start {_shape(start.spec)}"
         )
     blocks = [place for place, stage in enumerate(generator.stages) if isinstance(stage, Residual)]
     if own > given and len(blocks) != own:
@@ -64,7 +64,7 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
     added = blocks[given:]
     kept = [stage for place, stage in enumerate(generator.stages) if place not in added]
     for mine, theirs in zip(kept, start.generator.stages, strict=True):
-        if spec.widths == start.spec.widths:
+        if (spec.widths, spec.kernel) == (start.spec.widths, start.spec.kernel):
             mine.load_state_dict(theirs.state_dict())
         else:
             copy_widened(mine, theirs)
@@ -73,6 +73,13 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
             getattr(generator, name).load_state_dict(known.state_dict())
     for place in added:
         _silence(generator.stages[place])
+
+
+def _shape(spec: GeneratorSpec) -> str:
+    return (
+        f"{spec.digest[:12]} with {spec.mechanisms.residual_blocks} blocks, widths {list(spec.widths)} and kernel "
+        f"{spec.kernel}"
+    )
 
 
 def judge_from(discriminator: nn.Module, start: Start) -> None:

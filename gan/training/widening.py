@@ -1,4 +1,4 @@
-"""A wider generator that makes the images of a trained one at first."""
+"""A wider generator, or one of larger kernels, that makes the images of a trained one at first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from gan.generators.layers import LINEAR_OPERATORS
+from gan.generators.layers import LINEAR_OPERATORS, LinearOperator
 from gan.mechanisms import Mechanisms
 from gan.spec import GeneratorSpec
 
@@ -16,10 +16,12 @@ WIDENED = ("conv", "subpixel", "separable", "pointwise")
 
 
 def is_widened(spec: GeneratorSpec, given: GeneratorSpec) -> bool:
-    """Whether ``spec`` has at least the channels of ``given`` at every size, and only stages that may be widened."""
+    """Whether ``spec`` has at least the channels and the kernel of ``given``, and only stages that may be widened."""
     plain = spec.mechanisms == Mechanisms(residual_blocks=spec.mechanisms.residual_blocks)
+    larger = spec.kernel > given.kernel and spec.upsampling != "transposed"  # the others' are odd, and padded by half
     return (
         plain
+        and (larger or spec.kernel == given.kernel)
         and spec.family in WIDENED
         and len(spec.widths) == len(given.widths)
         and all(own >= before for own, before in zip(spec.widths, given.widths, strict=True))
@@ -27,19 +29,26 @@ def is_widened(spec: GeneratorSpec, given: GeneratorSpec) -> bool:
 
 
 def copy_widened(mine: nn.Module, theirs: nn.Module) -> None:
-    """Copy the weights of ``theirs`` to ``mine``, a module of the same kind that may have more channels.
+    """Copy the weights of ``theirs`` to ``mine``, a module of the same kind with as many or more channels.
 
     The first channels of ``mine`` become those of ``theirs`` and read nothing of the others, which keep the weights
     that they have: their outputs count for nothing at first, but the weights by which they are read get a gradient at
-    once (after Chen et al. 2016, "Net2Net"; new channels instead of copies, which would have to be told apart).
+    once (after Chen et al. 2016, "Net2Net"; new channels instead of copies, which would have to be told apart). A
+    larger kernel has the smaller one in its middle, and zeros about it.
     """
     with torch.no_grad():
         for own, given in zip(mine.modules(), theirs.modules(), strict=True):
-            for target, source in zip(_tensors(own), _tensors(given), strict=True):
-                _copy(target, source)
             if isinstance(own, LINEAR_OPERATORS):
                 assert isinstance(given, LINEAR_OPERATORS)
-                _ignore_new_inputs(own.weight, given.weight, turned=isinstance(own, nn.ConvTranspose2d))
+                _first_outputs(own, len(_first_outputs(given))).zero_()
+            for target, source in zip(_tensors(own), _tensors(given), strict=True):
+                _copy(target, source)
+
+
+def _first_outputs(layer: LinearOperator, count: int | None = None) -> Tensor:
+    """What the first outputs of a layer, or all, read: its weight [outputs, ...]."""
+    weight = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
+    return weight[:count]
 
 
 def _tensors(module: nn.Module) -> Iterator[Tensor]:
@@ -49,11 +58,9 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _copy(target: Tensor, source: Tensor) -> None:
-    """Put ``source`` in the first places of every axis; rearrangements behind an operator keep channels first."""
-    target[tuple(slice(size) for size in source.shape)] = source
+    """Put ``source`` in the first places of the first two axes, and in the middle of a kernel's.
 
-
-def _ignore_new_inputs(weight: Tensor, before: Tensor, *, turned: bool) -> None:
-    """Set to zero what the first outputs read of inputs that ``before`` has not; ``turned``, inputs come first."""
-    own, given = (weight.transpose(0, 1), before.transpose(0, 1)) if turned else (weight, before)
-    own[: len(given), given.shape[1] :] = 0
+    Rearrangements behind an operator keep channels first, so that the first ones stay the first.
+    """
+    starts = [0 if axis < 2 else (target.shape[axis] - size) // 2 for axis, size in enumerate(source.shape)]
+    target[tuple(slice(start, start + size) for start, size in zip(starts, source.shape, strict=True))] = source

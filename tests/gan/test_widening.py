@@ -68,8 +68,25 @@ def test_the_first_images_are_those_of_the_narrower_one(
     assert (one - other).abs().max() > 0.01, "the class counts"
 
 
-def test_channels_and_blocks_may_be_added_at_once(tiny_spec: GeneratorSpec) -> None:
-    grown = replace(wider(tiny_spec), mechanisms=Mechanisms(residual_blocks=2))
+@pytest.mark.parametrize("family", ["subpixel", "separable"])
+@pytest.mark.parametrize("more", [0, 2])
+def test_kernels_may_be_larger(more: int, family: str, tiny_spec: GeneratorSpec) -> None:
+    spec = replace(tiny_spec, family=family)
+    grown = replace(wider(spec, more) if more else spec, kernel=5)
+    given, generator = started(spec, grown)
+    expected = images(given, spec, training=True)
+    assert torch.allclose(images(generator, grown, training=True), expected, atol=1e-5)
+
+
+def test_transposed_kernels_stay(tiny_spec: GeneratorSpec) -> None:
+    spec = replace(tiny_spec, family="conv", upsampling="transposed", kernel=3)
+    grown = replace(spec, kernel=4)
+    with pytest.raises(SpecError, match="kernel 4, and a start .* kernel 3"):
+        begin_from(build_generator(grown), grown, Start(spec, build_generator(spec), "nine"))
+
+
+def test_channels_blocks_and_kernels_may_be_added_at_once(tiny_spec: GeneratorSpec) -> None:
+    grown = replace(wider(tiny_spec), mechanisms=Mechanisms(residual_blocks=2), kernel=5)
     given, generator = started(tiny_spec, grown)
     expected = images(given, tiny_spec, training=False)
     assert torch.allclose(images(generator, grown, training=False), expected, atol=1e-5)
@@ -92,6 +109,7 @@ def test_what_cannot_be_widened_is_refused(changes: dict[str, object], tiny_spec
     spec = replace(tiny_spec, **changes)  # type: ignore[arg-type]
     grown = replace(spec, widths=tuple(2 * width for width in tiny_spec.widths))
     with pytest.raises(
-        SpecError, match=r"fewer channels \(in the families conv, subpixel, .*\); got .* widths \[.*\], and a start"
+        SpecError,
+        match=r"fewer channels .*in the families conv, subpixel, .*\); got .* widths \[.*\] and kernel ., and a start",
     ):
         begin_from(build_generator(grown), grown, Start(spec, build_generator(spec), "nine"))
