@@ -40,7 +40,7 @@ class Start:
 
 
 def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
-    """Copy the weights of ``start`` to ``generator``, which may have more residual blocks, more channels, larger kernels.
+    """Copy the weights of ``start`` to ``generator``, which may have more residual blocks and channels, larger kernels.
 
     What it has beyond ``start`` adds nothing at first, so that both make the same images (Chen et al. 2016, "Net2Net").
 
