@@ -59,11 +59,10 @@ def main() -> None:
                 for network, test in zip(networks, whole, strict=True)
             ]
             kept = learnt.labels.bincount() / dataset.train.labels.bincount()
-            range_ = f"{percent(float(kept.min()))} to {percent(float(kept.max()))}"
-            rows.append(
-                [percent(share), range_, *(percent(value) for value in right), *(number(value) for value in far)]
-            )
-    heads = ("kept", "of a class", "accuracy", "judge", "Frechet distance", "by the judge")
+            spread = f"{percent(float(kept.min()))} to {percent(float(kept.max()))}"
+            figures = [*(percent(value) for value in right), *(number(value) for value in far)]
+            rows.append(["in each class" if evenly else "together", percent(share), spread, *figures])
+    heads = ("ranked", "kept", "of a class", "accuracy", "judge", "Frechet distance", "by the judge")
     print("\n".join(table(heads, rows)))
 
 
