@@ -117,6 +117,7 @@ def _write(options: Options, overrides: list[str]) -> bool:
     _take_only(options, ("model", "folder", "earlier", "half"))
     if (given := options.one("folder")) is None or not (folder := Path(given)).is_dir():
         raise ConfigError(f"folder=TRIAL must be a candidate's folder below mlruns/studies; got {given}")
+    half = options.flag("half")
     training = training_facts(folder, [Path(name) for name in options.many("earlier")])
     session = _session(overrides)
     settings, dataset = session.settings, session.dataset
@@ -131,7 +132,7 @@ def _write(options: Options, overrides: list[str]) -> bool:
         planning=settings.proving.planning,
         root=MODELS,
         training=training,
-        half=options.flag("half"),
+        half=half,
     )
     print(f"{model.folder}: " + "; ".join(f"{kind} {layout}" for kind, layout in model.layouts.items()))
     return True

@@ -30,6 +30,7 @@ def test_the_command_line_of_models(
         (["write", "model=tiny", "folder=no-such-folder"], "folder=TRIAL must be"),
         (["check", "model=no-such-model"], "come with the project"),
         (["write", "model=tiny"], "folder=TRIAL must be"),
+        (["write", "model=tiny", "folder=.", "half=1"], "half must be true or false"),
         (["prove", "model=tiny"], "label must be given"),
         (["table", "out=x", "dataset=digits"], "this takes out=, front=, tiers= only"),
         (["table", "front=x", "tiers=pyproject.toml"], "cannot be read"),
