@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from statistics import mean
 
 import torch
-from torch import Tensor
 
-from evaluation.classifier import FeatureClassifier
 from evaluation.inference import predict
-from evaluation.metrics.accuracy import accuracy
+from evaluation.metrics.accuracy import per_class_accuracy
 from evaluation.metrics.frechet import frechet_distance, gaussian_statistics
 from evaluation.sampling import balanced_indices
-from gan.data import ImageDataset, Split
 from gan.guide import selected
 from gan.guide.train import guide_logits, label_margins
 from search.configured import configured
@@ -53,7 +51,10 @@ def main() -> None:
             seen = selected(dataset.test, margins, share, evenly=evenly)
             learnt = selected(dataset.train, guide.margins, share, evenly=evenly)
             drawn = learnt.images[balanced_indices(learnt.labels, dataset.num_classes, IMAGES, seed=0)]
-            right = [class_mean_accuracy(network, seen, dataset) for network in networks]
+            right = [
+                mean(per_class_accuracy(predict(network, seen.images).labels, seen.labels, dataset.num_classes))
+                for network in networks
+            ]
             far = [
                 frechet_distance(gaussian_statistics(predict(network, drawn).features), test)
                 for network, test in zip(networks, whole, strict=True)
@@ -64,13 +65,6 @@ def main() -> None:
             rows.append(["in each class" if evenly else "together", percent(share), spread, *figures])
     heads = ("ranked", "kept", "of a class", "accuracy", "judge", "Frechet distance", "by the judge")
     print("\n".join(table(heads, rows)))
-
-
-def class_mean_accuracy(network: FeatureClassifier, split: Split, dataset: ImageDataset) -> float:
-    """Give the mean of the classes' accuracies, in [0, 1]."""
-    labels: Tensor = predict(network, split.images).labels
-    own = [split.labels == label for label in range(dataset.num_classes)]
-    return sum(accuracy(labels[rows], split.labels[rows]) for rows in own) / len(own)
 
 
 if __name__ == "__main__":

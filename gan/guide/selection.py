@@ -36,10 +36,8 @@ def selected(split: Split, margins: Tensor, share: float, *, evenly: bool = True
         kept[_best(margins, round(share * len(split)))] = True
     for label in torch.unique(split.labels):
         rows = (split.labels == label).nonzero()[:, 0]
-        if evenly:
-            kept[rows[_best(margins[rows], max(1, round(share * len(rows))))]] = True
-        elif not bool(kept[rows].any()):
-            kept[rows[_best(margins[rows], 1)]] = True
+        count = max(1, round(share * len(rows))) if evenly else int(not kept[rows].any())
+        kept[rows[_best(margins[rows], count)]] = True
     return Split(images=split.images[kept], labels=split.labels[kept])
 
 

@@ -74,8 +74,6 @@ def guided_distance(
         ]
 
     terms = [seen_by(network) for network in guide.networks]
-    return (
-        terms[0][0]
-        if len(terms) == len(views) == 1
-        else SeveralDistances(terms, guides_per_step=settings.guides_per_step)
-    )
+    if len(terms) == len(views) == 1:
+        return terms[0][0]
+    return SeveralDistances(terms, guides_per_step=settings.guides_per_step)

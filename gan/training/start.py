@@ -49,8 +49,8 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
     """
     own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
     mechanisms = replace(start.spec.mechanisms, residual_blocks=own)
-    like = replace(start.spec, mechanisms=mechanisms)
-    if is_widened(spec, start.spec):
+    like, widened = replace(start.spec, mechanisms=mechanisms), is_widened(spec, start.spec)
+    if widened:
         like = replace(like, widths=spec.widths, kernel=spec.kernel)
     if like != spec or own < given:
         raise SpecError(
@@ -64,10 +64,10 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
     added = blocks[given:]
     kept = [stage for place, stage in enumerate(generator.stages) if place not in added]
     for mine, theirs in zip(kept, start.generator.stages, strict=True):
-        if (spec.widths, spec.kernel) == (start.spec.widths, start.spec.kernel):
-            mine.load_state_dict(theirs.state_dict())
-        else:
+        if widened:
             copy_widened(mine, theirs)
+        else:
+            mine.load_state_dict(theirs.state_dict())
     for name in ("class_code", "mapping"):
         if (known := getattr(start.generator, name)) is not None:
             getattr(generator, name).load_state_dict(known.state_dict())

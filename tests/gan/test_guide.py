@@ -14,9 +14,7 @@ from gan.guide import (
     EnergySettings,
     Guide,
     GuideSpec,
-    evened,
     load_or_train_guide,
-    selected,
     train_guide,
 )
 from gan.guide.energy import _varied, _whitening, distances
@@ -24,8 +22,7 @@ from gan.guide.files import guide_key, read_guide
 from gan.guide.train import _epoch, label_margins
 from gan.guide.train import _varied as shifted
 from gan.spec import GeneratorSpec
-from gan.training import Progressive, TrainingBudget, TrainingRecipe, learnt_images, train_generator
-from gan.training.state import build_state
+from gan.training import Progressive, TrainingBudget, TrainingRecipe, train_generator
 
 CPU = torch.device("cpu")
 SPEC = GuideSpec(widths=(4, 6, 8), epochs=4, batch_size=8, learning_rate=0.05, shift=1)
@@ -135,54 +132,6 @@ def test_a_guide_that_diverges_says_so(tiny_dataset: ImageDataset) -> None:
 def test_impossible_guides_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SpecError):
         replace(SPEC, **wrong)  # type: ignore[arg-type]
-
-
-def test_selection_keeps_the_easiest_of_each_class_in_order() -> None:
-    split = Split(torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 8, 8), torch.tensor([0, 1] * 3))
-    found = selected(split, torch.tensor([0.1, 5.0, 0.3, 6.0, 0.2, 4.0]), 2 / 3)
-    assert found.images[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
-    assert selected(split, torch.zeros(6), 0.01).labels.tolist() == [0, 1]
-    with pytest.raises(SpecError, match="in \\(0, 1\\]"):
-        selected(split, torch.zeros(6), 0.0)
-    with pytest.raises(SpecError, match="a margin for each"):
-        selected(split, torch.zeros(5), 0.5)
-
-
-def numbered(labels: list[int]) -> Split:
-    """Images that are their place."""
-    images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
-    return Split(images, torch.tensor(labels))
-
-
-def test_selection_by_one_margin_keeps_fewer_of_the_hard_classes_but_one() -> None:
-    split, margins = numbered([0, 1, 2, 0, 1, 2]), torch.tensor([5.0, 1.0, -2.0, 4.0, 3.0, -1.0])
-    assert selected(split, margins, 0.5, evenly=False).images[:, 0, 0, 0].tolist() == [0, 3, 4, 5]
-    assert selected(split, margins, 2 / 3, evenly=False).images[:, 0, 0, 0].tolist() == [0, 1, 3, 4, 5]
-    assert selected(split, margins, 1.0, evenly=False) is split
-
-
-def test_evened_classes_have_as_many_images_and_all_of_their_own() -> None:
-    found = evened(numbered([0, 1, 0, 0, 1, 0, 0]))
-    assert found.labels.bincount().tolist() == [5, 5]
-    assert found.images[:, 0, 0, 0].tolist() == [0, 1, 1, 1, 2, 3, 4, 4, 5, 6]
-    even = numbered([1, 0, 0, 1])
-    assert evened(even).images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
-
-
-def test_training_by_one_margin_shows_every_class_as_often(
-    guide: Guide, tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset
-) -> None:
-    train, rng = tiny_dataset.train, torch.Generator().manual_seed(0)
-    surer = replace(guide, margins=torch.where(train.labels == 0, 1.0, 0.0) + torch.rand(len(train), generator=rng) / 2)
-    recipe = replace(RECIPE, selected_share=0.75, selected_evenly=False)
-    all_, count = train.labels.bincount().tolist(), int((train.labels == 0).sum())
-    kept = learnt_images(train, recipe, surer)
-    assert kept.labels.bincount().tolist() == [count, round(0.75 * len(train)) - count]
-    even = learnt_images(train, replace(recipe, selected_evenly=True), surer)
-    assert even.labels.bincount().tolist() == [round(0.75 * many) for many in all_]
-    assert learnt_images(train, TrainingRecipe(), None) is train
-    state = build_state(tiny_spec, recipe, tiny_dataset, seed=0, device=CPU, guide=surer)
-    assert state.batches.next(2 * count)[1].bincount().tolist() == [count, count]
 
 
 def test_whitening_evens_parts_and_directions_out() -> None:
