@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan.data import Split, to_signed_unit
 from gan.errors import SpecError
-from gan.guide.moments import MomentMatching
+from gan.guide.moments import RATE, MomentMatching
 from gan.guide.network import GuideNetwork
 from gan.guide.views import View, pooled
 
@@ -33,13 +33,14 @@ class EnergySettings:
         real_images: drawn of each class in every step.
         generated_images: the last ones of each class, kept to compare with.
         moments: how much :class:`gan.guide.moments.MomentMatching` counts beside the distance; 0 leaves it out.
+        moments_rate: share of a batch in the running moments, in (0, 1].
         projections: random directions in which the middle and the last map of every guide are looked at as they lie
             (:class:`gan.guide.views.Projections`), as a distance of its own; 0 leaves it out.
         bf16: guides look at images in bfloat16, too, where the training computes in it.
         guides_per_step: how many of several guides look at a batch, drawn anew for each; 0 has all of them look.
     """
 
-    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16", "guides_per_step")
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16", "guides_per_step", "moments_rate")
 
     weight: float = 8.0
     whitening: float = 0.5
@@ -49,6 +50,7 @@ class EnergySettings:
     projections: int = 0
     bf16: bool = False
     guides_per_step: int = 0
+    moments_rate: float = RATE
 
     def __post_init__(self) -> None:
         if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):
@@ -56,6 +58,8 @@ class EnergySettings:
                 "an energy distance needs a positive weight, a whitening in [0, 1] and moments of at least 0; got "
                 f"{self.weight}, {self.whitening} and {self.moments}"
             )
+        if not 0 < self.moments_rate <= 1:
+            raise SpecError(f"moments_rate must be a share, in (0, 1]; got {self.moments_rate}")
         if not 0 <= self.projections <= _MOST_PROJECTIONS:
             raise SpecError(f"projections must be in 0..{_MOST_PROJECTIONS}; got {self.projections}")
         if self.guides_per_step < 0:
@@ -105,7 +109,7 @@ class EnergyDistance(nn.Module):
         del parts
         self._mean, self._map = _whitening(found, widths, settings.whitening)
         self._real = [(found[split.labels == label] - self._mean) @ self._map for label in range(num_classes)]
-        self._moments = MomentMatching(self._real) if settings.moments else None
+        self._moments = MomentMatching(self._real, rate=settings.moments_rate) if settings.moments else None
         self.register_buffer("recent", found.new_zeros(num_classes, settings.generated_images, found.shape[1]))
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=found.device))
 

@@ -316,6 +316,8 @@ def test_a_class_without_images_cannot_be_compared(guide: Guide, tiny_dataset: I
         ({"generated_images": 49}, "needs at least 1 real"),
         ({"moments": -1.0}, "moments of at least 0"),
         ({"moments": math.inf}, "moments of at least 0"),
+        ({"moments_rate": 0.0}, r"^moments_rate must be a share, in \(0, 1\]; got 0.0$"),
+        ({"moments_rate": 1.1}, "got 1.1"),
     ],
 )
 def test_impossible_distances_are_refused(wrong: dict[str, float], said: str) -> None:
@@ -323,7 +325,9 @@ def test_impossible_distances_are_refused(wrong: dict[str, float], said: str) ->
         replace(ENERGY, **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("right", [{"weight": 0.5}, {"whitening": 0.0}, {"whitening": 1.0}, {"real_images": 1}])
+@pytest.mark.parametrize(
+    "right", [{"weight": 0.5}, {"whitening": 0.0}, {"whitening": 1.0}, {"real_images": 1}, {"moments_rate": 1.0}]
+)
 def test_limits_of_distances_are_allowed(right: dict[str, float]) -> None:
     assert replace(ENERGY, **right) != ENERGY  # type: ignore[arg-type]
 
