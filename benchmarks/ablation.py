@@ -66,7 +66,7 @@ def ladder(network: Path, folder: Path, budget: Budget) -> dict[str, dict[str, A
 
 
 def as_table(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Lay the rows out in Markdown; each factor is rows of the row above over its own."""
+    """Lay the rows out in Markdown; each factor is rows of the row above over its own, where both have some."""
     lines = [
         "| circuit | rows | fewer rows by | 2^k | prove s | peak GiB | proof bytes | mean error | outcome | wiring |",
         "|" + " --- |" * 10,
@@ -89,7 +89,7 @@ def as_table(found: dict[str, dict[str, Any]]) -> list[str]:
             str(row.get("wiring", "-")),
         )
         lines.append(f"| {' | '.join(cells)} |")
-        above = rows or above
+        above = rows
     return lines
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 RATE = 0.02
 """Share of a batch in the running moments of generated images, if nothing else is asked for."""
 _BETWEEN = 0.64
-"""Of the batches that the running moments hardly reach beyond, 1 / rate: those between two decompositions.
+"""Batches between two decompositions, in time constants of the running moments, 1 / rate.
 
-These cost more than all else here, and moments that run slowly need them less often.
+They cost more than all else here, and moments that run slowly need them less often.
 """
 _LEAST_SHARE = 0.04
 """Of the real covariance, added to both: no direction is spread by more than about five times at once."""
@@ -26,8 +26,9 @@ class MomentMatching(nn.Module):
     Every class has a mean of its own, and all share the covariance within classes. The Frechet distance of two normal
     distributions (Dowson and Landau 1982) is ``|m_g - m_r|^2 + tr(C_g + C_r - 2 (C_r^(1/2) C_g C_r^(1/2))^(1/2))``;
     an image moves it by ``2 (m_g - m_r) + 2 (1 - T)(x - m_g)``, where ``T`` is the linear map that transports the one
-    distribution to the other. ``m_g`` and ``C_g`` are running moments, since a batch has too few images; so that they
-    keep up, no image is pushed harder than by a gradient of length 1. They are saved with a training.
+    distribution to the other, a share of ``C_r`` being added to both covariances first. ``m_g`` and ``C_g`` are running
+    moments, since a batch has too few images; so that they keep up, no image is pushed harder than by a gradient of
+    length 1. They are saved with a training.
     """
 
     means: Tensor
@@ -38,8 +39,9 @@ class MomentMatching(nn.Module):
     def __init__(self, real: Sequence[Tensor], *, rate: float = RATE) -> None:
         """Start from the moments of ``real``, the features [N, d] of each class.
 
-        ``rate``, in (0, 1], is the share of a batch in the running moments. At 0.02 these are known about as well
-        as from 6,000 images with batches of 64, few for a covariance of a thousand features; at 0.005, from 26,000.
+        ``rate``, in (0, 1], is the share of a batch in the running moments. In batches of 64, the covariance is
+        known about as well as from 6,000 images at 0.02, few for a thousand features, and from 26,000 at 0.005; the
+        mean of one of ten classes as from a tenth of these.
         """
         super().__init__()
         self._rate, self._every = rate, max(1, round(_BETWEEN / rate))

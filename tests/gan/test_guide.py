@@ -284,6 +284,18 @@ def test_moments_are_added_with_their_weight(weight: float, guide: Guide, tiny_d
     assert float(found) == pytest.approx(float(plain + weight * moments), rel=1e-4)
 
 
+def test_moments_run_at_their_rate(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    images = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    energy = energy_of(guide, tiny_dataset, replace(ENERGY, moments=1.0, moments_rate=0.5))
+    moments = energy._moments
+    assert moments is not None
+    before = moments.means[0].clone()
+    energy(images[:6], torch.zeros(6, dtype=torch.int64), torch.Generator().manual_seed(0))
+    now = energy.features(images[:6]).mean(dim=0)
+    # six of one class are as much of it as two even batches would have
+    assert torch.allclose(moments.means[0], before.lerp(now, 1 - 0.5**2), atol=1e-4)
+
+
 def test_autocast_keeps_the_distance_in_float32(guide: Guide, tiny_dataset: ImageDataset) -> None:
     images = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     labels, found = torch.zeros(60, dtype=torch.int64), []
