@@ -32,7 +32,15 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 FILES = sorted(str(p.relative_to(CONF / "experiment").with_suffix("")) for p in (CONF / "experiment").rglob("*.yaml"))
 LISTS = [name for name in FILES if name.startswith(("tier", "advanced")) and "/" not in name]
 TAUGHT = ("tier4/exp_030", "advanced/distillation", "advanced/distillation_kl")
-STARTED = ("record_finish", "record_guides", "record_settle", "record_views", "record_wide", "record_wide_settle")
+STARTED = (
+    "record_finish",
+    "record_guides",
+    "record_quarters",
+    "record_settle",
+    "record_views",
+    "record_wide",
+    "record_wide_settle",
+)
 EXPERIMENTS = [name for name in FILES if name not in (*LISTS, *TAUGHT, *STARTED)]
 
 

@@ -36,11 +36,19 @@ class EnergySettings:
         moments_rate: share of a batch in the running moments, in (0, 1].
         projections: random directions in which the middle and the last map of every guide are looked at as they lie
             (:class:`gan.guide.views.Projections`), as a distance of its own; 0 leaves it out.
+        quarters: means of the last map's quarters are looked at (:func:`gan.guide.views.quartered`), as another one.
         bf16: guides look at images in bfloat16, too, where the training computes in it.
         guides_per_step: how many of several guides look at a batch, drawn anew for each; 0 has all of them look.
     """
 
-    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("moments", "projections", "bf16", "guides_per_step", "moments_rate")
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = (
+        "moments",
+        "projections",
+        "bf16",
+        "guides_per_step",
+        "moments_rate",
+        "quarters",
+    )
 
     weight: float = 8.0
     whitening: float = 0.5
@@ -51,6 +59,7 @@ class EnergySettings:
     bf16: bool = False
     guides_per_step: int = 0
     moments_rate: float = RATE
+    quarters: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):

@@ -11,7 +11,7 @@ from gan.data import Split
 from gan.guide.energy import EnergyDistance, EnergySettings
 from gan.guide.network import GuideNetwork
 from gan.guide.train import Guide
-from gan.guide.views import Projections, View, pooled
+from gan.guide.views import Projections, View, pooled, quartered
 
 
 class SeveralDistances(nn.Module):
@@ -64,6 +64,8 @@ def guided_distance(
     views: list[View] = [pooled]
     if settings.projections:
         views.append(Projections(settings.projections))
+    if settings.quarters:
+        views.append(quartered)
 
     def seen_by(network: GuideNetwork) -> list[EnergyDistance]:
         return [

@@ -23,6 +23,15 @@ def pooled(images: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return coarse, middle.mean(dim=(2, 3)), last.mean(dim=(2, 3)), last.amax(dim=(2, 3))
 
 
+def quartered(images: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Give the means of the last map in its four quarters, as one part [N, 4 * width]: what is there, and about where.
+
+    The map has at least two by two places. Random directions hardly see such means, which are a small share of how
+    a map varies from place to place.
+    """
+    return (F.adaptive_avg_pool2d(maps[-1], 2).flatten(1),)
+
+
 class Projections:
     """The middle and the last map as they lie, in random directions: what is where.
 

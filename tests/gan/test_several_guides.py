@@ -8,7 +8,7 @@ import torch
 from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.guide import EnergyDistance, EnergySettings, Guide, GuideSpec, SeveralDistances, guided_distance, train_guide
-from gan.guide.views import Projections, pooled
+from gan.guide.views import Projections, pooled, quartered
 from gan.spec import GeneratorSpec
 from gan.training import TrainingBudget, TrainingRecipe, train_generator
 
@@ -17,6 +17,7 @@ SPEC = GuideSpec(widths=(4, 6, 8), epochs=2, batch_size=8, learning_rate=0.05, s
 OTHER = replace(SPEC, widths=(4, 4, 4), seed=6)
 ENERGY = EnergySettings(weight=2.0, real_images=8, generated_images=50)
 BOTH = replace(ENERGY, projections=5)
+_HALVES = (slice(0, 2), slice(2, 4))
 RECIPE = TrainingRecipe(discriminator_widths=(8, 8), batch_size=8, guide=SPEC, more_guides=(OTHER,), energy=BOTH)
 
 
@@ -41,6 +42,26 @@ def test_projections_see_where_things_are_and_pooled_parts_do_not() -> None:
     for one, other in zip(Projections(6)(images, maps), Projections(6)(images, turned), strict=True):
         assert one.shape == (4, 6)
         assert not torch.allclose(one, other, atol=0.1)
+
+
+def test_quarters_are_the_means_of_the_last_map_s() -> None:
+    images, maps = torch.zeros(2, 3, 16, 16), tuple(torch.rand(2, 4, size, size) for size in (8, 4, 4))
+    (found,) = quartered(images, maps)
+    assert found.shape == (2, 16)
+    by_hand = [maps[2][:, :, rows, columns].mean(dim=(2, 3)) for rows in _HALVES for columns in _HALVES]
+    assert torch.allclose(found, torch.stack(by_hand, dim=2).flatten(1))
+
+
+@pytest.mark.parametrize(("projections", "quarters", "views"), [(0, True, 2), (5, False, 2), (5, True, 3)])
+def test_every_view_is_a_distance_of_its_own(
+    projections: int, quarters: bool, views: int, guide: Guide, tiny_dataset: ImageDataset
+) -> None:
+    settings = replace(ENERGY, projections=projections, quarters=quarters)
+    several = guided_distance(guide, tiny_dataset.train, num_classes=2, settings=settings)
+    assert isinstance(several, SeveralDistances)
+    assert len(terms_of(several)) == 2 * views
+    widths = [term.recent.shape[-1] for term in terms_of(several)]
+    assert (16 in widths) is quarters  # of guides whose last map has a width of 4
 
 
 def test_projections_keep_distances_and_are_the_same_wherever_they_are_made() -> None:
@@ -178,5 +199,5 @@ def test_projections_have_bounds() -> None:
 def test_what_came_later_leaves_digests_as_they_were() -> None:
     recipe = replace(RECIPE, more_guides=(), energy=ENERGY)
     assert "more_guides" not in recipe.form
-    assert {"projections", "bf16", "guides_per_step", "moments_rate"}.isdisjoint(recipe.form["energy"])
+    assert {"projections", "bf16", "guides_per_step", "moments_rate", "quarters"}.isdisjoint(recipe.form["energy"])
     assert RECIPE.form["more_guides"][0]["widths"] == (4, 4, 4)
