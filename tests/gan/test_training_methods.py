@@ -27,8 +27,6 @@ from gan.training import (
     WeightForm,
     train_generator,
 )
-from gan.training.distillation import feature_maps, published_divergence
-from gan.training.progressive import Growing, Resolution
 from gan.training.rounding import binary, fixed_point, integer, ternary
 from gan.training.state import TrainingState, build_state
 from gan.training.step import drawn_labels, train_step
@@ -142,35 +140,9 @@ def test_the_smallest_are_dropped(tiny_spec: GeneratorSpec) -> None:
     assert before[after == 0].abs().max() <= before[after != 0].abs().min()
 
 
-def test_schedules_follow_the_budget() -> None:
+def test_pruning_follows_the_budget() -> None:
     form = WeightForm(sparsity=0.6, pruning_at=(0.25, 0.5))
     assert [form.sparsity_at(share) for share in (0.0, 0.24, 0.25, 0.5, 1.0)] == [0.0, 0.0, 0.3, 0.6, 0.6]
-    grown = Progressive(sizes=(8, 16, 32), fade=0.5)
-    assert grown.at(0.0) == Resolution(8, 8, 1.0)
-    assert grown.at(1 / 3 + 1e-9).share == pytest.approx(0.0, abs=1e-6)
-    assert grown.at(1 / 3 + 1 / 12).share == pytest.approx(0.5)
-    assert grown.at(0.55) == Resolution(16, 16, 1.0)
-    assert grown.at(1.0) == Resolution(32, 32, 1.0)
-
-
-def test_a_growing_generator_ends_as_the_plain_one(tiny_spec: GeneratorSpec) -> None:
-    plain = build_generator(tiny_spec, seed=0).eval()
-    growing = Growing(plain, tiny_spec, (8, 16))
-    latent, one_hot = torch.randn(3, tiny_spec.latent_dim), one_hot_rows(torch.zeros(3, dtype=torch.long), 2)
-    small = growing(latent, one_hot)
-    torch.testing.assert_close(small[..., ::2, ::2], small[..., 1::2, 1::2])  # one colour for each block of pixels
-    growing.resolution = Resolution(16, 8, 0.25)
-    blended = growing(latent, one_hot)
-    growing.resolution = Resolution(16, 16, 1.0)
-    torch.testing.assert_close(growing(latent, one_hot), plain(latent, one_hot))
-    torch.testing.assert_close(blended, 0.25 * plain(latent, one_hot) + 0.75 * small)
-
-
-def test_real_images_match_the_resolution() -> None:
-    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    coarse = Resolution(4, 4, 1.0).match(images)
-    torch.testing.assert_close(coarse[..., 0, 0], images[..., :4, :4].mean((2, 3)))
-    assert torch.equal(Resolution(16, 16, 1.0).match(images), images)
 
 
 def test_roundings_by_hand() -> None:
@@ -193,37 +165,6 @@ def test_variational_terms_by_hand() -> None:
     assert float(divergence(0 * mean, log_variance)) == 0.0
     torch.testing.assert_close(drawn_latent(mean, log_variance, 2 * torch.ones(1, 2)), torch.tensor([[3.0, 2.0]]))
     assert float(reconstruction(torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2))) == 2.0
-
-
-def test_the_published_divergence_is_zero_for_equal_images() -> None:
-    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert float(published_divergence(images, images, 3.0)) == pytest.approx(0.0, abs=1e-4)
-    assert float(published_divergence(images, -images, 3.0)) > 0.1
-
-
-def test_feature_maps_are_those_on_the_way(tiny_spec: GeneratorSpec) -> None:
-    generator = build_generator(tiny_spec, seed=0).eval()
-    latent, one_hot = torch.randn(3, tiny_spec.latent_dim), one_hot_rows(torch.zeros(3, dtype=torch.long), 2)
-    images, maps = feature_maps(generator, latent, one_hot)
-    torch.testing.assert_close(images, generator(latent, one_hot))
-    assert {size: found.shape[1] for size, found in maps.items()} == {
-        tiny_spec.base_size * 2**level: width for level, width in enumerate(tiny_spec.widths)
-    }
-
-
-def test_a_student_comes_near_its_teacher(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
-    teacher = Teacher(tiny_spec, build_generator(tiny_spec, seed=9).eval().requires_grad_(False), "nine")
-    recipe = replace(RECIPE, distillation=Distillation(output_weight=50.0), generator_learning_rate=2e-3)
-    latent = torch.randn(16, tiny_spec.latent_dim, generator=torch.Generator().manual_seed(3))
-    one_hot = one_hot_rows(torch.arange(16) % 2, 2)
-
-    def distance(generator: Generator) -> float:
-        return float((generator.eval()(latent, one_hot) - teacher.generator(latent, one_hot)).abs().mean().detach())
-
-    result = train_generator(
-        tiny_spec, recipe, TrainingBudget(steps=60), tiny_dataset, seed=0, device=CPU, teacher=teacher
-    )
-    assert distance(result.generator) < 0.6 * distance(build_generator(tiny_spec, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -265,26 +206,9 @@ def test_parts_that_cannot_be_say_why(make: Callable[[], object], message: str) 
         make()
 
 
-def test_a_teacher_and_its_recipe_come_together(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
-    with pytest.raises(SpecError, match="needs a teacher"):
-        train_generator(tiny_spec, METHODS["distillation"](), TrainingBudget(steps=1), tiny_dataset, seed=0, device=CPU)
-
-
-def test_sizes_that_no_feature_map_has_are_refused(tiny_spec: GeneratorSpec) -> None:
-    with pytest.raises(SpecError, match="progressive sizes must be of"):
-        Growing(build_generator(tiny_spec), tiny_spec, (2, 16))
-
-
 def test_recipes_of_before_keep_their_digest() -> None:
     assert TrainingRecipe().digest == "af0dd1654a8247e582ca6fc69a39199782055964c9f47a435b3719399faa427a"
     assert replace(TrainingRecipe(), gradient_clip=1.0).digest != TrainingRecipe().digest
-
-
-def test_growing_passes_by_layers_without_feature_maps(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
-    spec = replace(tiny_spec, mechanisms=Mechanisms(linear_layers=2))
-    size = tiny_spec.image_size
-    recipe = replace(RECIPE, progressive=Progressive(sizes=(size // 2, size)))
-    assert train(spec, recipe, tiny_dataset, 3).steps == 3
 
 
 @pytest.mark.parametrize("form", [WeightForm(kind="binary"), WeightForm(sparsity=0.5, pruning_at=(0.5,))])
@@ -294,17 +218,6 @@ def test_a_spectral_norm_takes_no_other_form(
     spec = replace(tiny_spec, mechanisms=Mechanisms(spectral_norm=True))
     with pytest.raises(SpecError, match="spectral_norm must have float weights"):
         train(spec, replace(RECIPE, weight_form=form), tiny_dataset, 1)
-
-
-def test_a_teacher_sees_the_student_s_latents(tiny_spec: GeneratorSpec) -> None:
-    """Longer ones are standard normal, follow from the student's, and are the same at every call."""
-    teacher = teacher_of(tiny_spec)
-    latent = torch.randn(20_000, tiny_spec.latent_dim, generator=torch.Generator().manual_seed(0))
-    longer = teacher.latents(latent)
-    assert longer.shape == (20_000, tiny_spec.latent_dim + 3)
-    assert torch.equal(longer, teacher.latents(latent))
-    torch.testing.assert_close(longer.std(0), torch.ones(longer.shape[1]), atol=0.03, rtol=0)
-    assert torch.equal(teacher.latents(longer)[:, :2], longer[:, :2])
 
 
 def test_gradients_are_clipped(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
