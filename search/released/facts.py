@@ -44,6 +44,9 @@ BEGUN_FROM = "begun_from"
 ROUNDED = "weights_rounded_to"
 """What the type is called that weights were rounded to after the training, where they were."""
 
+HALF = "float16"
+"""The one type that weights are rounded to."""
+
 _NUMBERS_OF_SCORES = (*SCORES.values(), "refused_share")
 _NUMBERS_OF_PROOF = (*(name for name in PROOF if name != "wiring"), "setup_seconds")
 _MOST_TRAININGS = 16
@@ -68,7 +71,10 @@ def check_facts(facts: Mapping[str, Any]) -> None:
         for name in ("recipe", "budget"):
             _check_mapping(f"training.{name}", training.get(name) or {})
         budget = training.get("budget") or {}
+        _check_numbers("training", training, ("seed",))
         _check_numbers("training.budget", budget, budget)
+        if training.get(ROUNDED) not in (None, HALF):
+            raise TypeError(f"training.{ROUNDED} must be {HALF!r} or null; got {training[ROUNDED]!r:.60}")
         if (training := training.get(BEGUN_FROM)) is None:
             return
     raise ValueError(f"training must have begun from at most {_MOST_TRAININGS} others")

@@ -20,7 +20,7 @@ from search.circuit_forms import make_plan
 from search.errors import ReleaseError
 from search.planned import CircuitPlanning, planning_samples
 from search.released.card import CARD_NAME, card_text
-from search.released.facts import ROUNDED
+from search.released.facts import HALF, ROUNDED
 from search.released.model import CHAIN, FACTS_NAME, IMAGE, LARGEST_WEIGHTS, ReleasedModel, is_name, read_released
 from search.released.prove import write_class_chain
 from search.weights import WEIGHTS_NAME, load_generator, save_generator, weights_sha256
@@ -76,7 +76,7 @@ def write_released(
             "class_names": list(class_names),
             "classifier_digest": classifier.digest,
             "layouts": {kind: layout.to_json() for kind, layout in layouts.items()},
-            "training": {**(training or {}), **({ROUNDED: "float16"} if half else {})},
+            "training": {**(training or {}), **({ROUNDED: HALF} if half else {})},
             "scores": dict(scores or {}),
             "proof": {},
         }

@@ -30,6 +30,9 @@ def test_what_comes_with_the_project_passes() -> None:
         ({"training": {"budget": {"images": "many"}}}, "training.budget.images must be a finite number"),
         ({"training": {"begun_from": {"budget": {"steps": "x"}}}}, "training.budget.steps must be"),
         ({"training": {"begun_from": 3}}, "training must be a mapping"),
+        ({"training": {"seed": "7 | **99 %**"}}, "training.seed must be a finite number"),
+        ({"training": {"weights_rounded_to": ["float16"]}}, "training.weights_rounded_to must be 'float16'"),
+        ({"training": {"begun_from": {"weights_rounded_to": "int4"}}}, "weights_rounded_to must be 'float16'"),
     ],
 )
 def test_other_kinds_are_refused(wrong: dict[str, object], said: str) -> None:
