@@ -25,7 +25,7 @@ Options
   tolerance=X      greatest difference, times the recorded figure where that is above 1; default {EXACT:g}
   out=FOLDER       receives {REPORT_NAME}, the generator, its circuit and its proof; default {DEFAULT_FOLDER}/ID
   {", ".join(f"{place}=" for place in PLACES)}
-                   where these lie now; default of the first two: where they lay, of the others: as conf/config.yaml
+                   where these lie now; default of the first three: where they lay, of the others: as conf/config.yaml
                    says, since a record chooses no folder in which something is written
 
 Commit, package versions, machine, threads, device and scoring networks that differ are stated, not refused; other data

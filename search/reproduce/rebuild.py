@@ -114,6 +114,7 @@ def train_again(
             hooks=TrainingHooks(on_record=progress),
             teacher=settings.teacher if candidate.recipe.distillation is not None else None,
             guide=guide,
+            start=settings.start if candidate.recipe.start else None,
             until_images=until_images,
         )
     finally:

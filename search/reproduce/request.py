@@ -10,7 +10,7 @@ from pathlib import Path
 from search.errors import ConfigError
 from search.options import Options, parse_options
 
-PLACES = ("dataset.root", "training.teacher", "cache_folder", "proving.srs_folder")
+PLACES = ("dataset.root", "training.teacher", "training.start", "cache_folder", "proving.srs_folder")
 """Configuration values that only say where something lies, and so may be others than the recorded ones."""
 _OPTIONS = ("run", "study", "trial", "uri", "how", "proof", "samples", "tolerance", "out", *PLACES)
 

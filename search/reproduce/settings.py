@@ -54,8 +54,9 @@ def build_session(
     """
     config = _config(session, places)
     _keep_here(config, places)
-    if not retrain:  # loading needs no teacher, whose folder may be gone
+    if not retrain:  # loading needs no teacher and no start, whose folders may be gone
         config.training.recipe.distillation = None
+        config.training.start = None
     config.study.continues = None  # what went on from an earlier study is trained from the start
     config.study.seeds = []
     if session.cost_model is not None:

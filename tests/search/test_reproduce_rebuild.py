@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from gan.data import ImageDataset, Split
+from gan.generators import build_generator
 from gan.spec import GeneratorSpec
-from gan.training import TrainingBudget, TrainingRecipe
+from gan.training import Start, TrainingBudget, TrainingIntervals, TrainingRecipe
 from search.candidate import Candidate
 from search.errors import RecordError
 from search.reproduce.environment import environment_lines
-from search.reproduce.rebuild import available_device, repeated_budget, torch_threads, weights_distance
+from search.reproduce.rebuild import (
+    available_device,
+    repeated_budget,
+    torch_threads,
+    train_again,
+    weights_distance,
+)
 from search.reproduce.run import _recorded_threads
 
 SPEC = GeneratorSpec(family="mlp", latent_dim=2, conditioning="one_hot", widths=(4,), kernel=0, upsampling="none")
@@ -81,3 +90,21 @@ def test_an_environment_of_another_kind_is_refused() -> None:
         with pytest.raises(RecordError, match=f"{part} of the record must be by name"):
             environment_lines({part: [1]}, {})
     assert environment_lines({"machine": {"memory_bytes": 10**400}}, {"machine": {"memory_bytes": 1}})[-1] != ""
+
+
+def test_training_again_begins_where_the_first_one_did(tiny_candidate: Candidate) -> None:
+    spec, labels = tiny_candidate.spec, torch.arange(16) % 2
+    split = Split((labels[:, None, None, None] * torch.ones(3, 8, 8)).to(torch.uint8), labels)
+    dataset = ImageDataset("tiny", split, split, ("dark", "bright"), "digest", True)
+    begun = Start(spec, build_generator(spec, seed=3), "three")
+    settings: Any = SimpleNamespace(
+        device=torch.device("cpu"), evaluation=SimpleNamespace(intervals=TrainingIntervals()), teacher=None, start=begun
+    )
+    plain = TrainingRecipe(
+        batch_size=8, discriminator_widths=(4, 4), ema_decay=0.0, bf16=False, generator_learning_rate=1e-12
+    )
+    budget = TrainingBudget(steps=1)
+    for recipe, before in ((replace(plain, start="three"), begun.generator), (plain, build_generator(spec, seed=0))):
+        made = train_again(Candidate(spec, recipe, budget, 0), budget, settings, dataset, label="t").generator
+        for weight, first in zip(made.parameters(), before.parameters(), strict=True):
+            torch.testing.assert_close(weight, first, atol=1e-6, rtol=0)

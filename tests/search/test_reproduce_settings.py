@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from gan.generators import build_generator
+from search.candidate import Candidate
 from search.engines import LocalEngine
 from search.errors import RecordError
 from search.reproduce.record import RecordedSession
 from search.reproduce.settings import _config, build_session
+from search.weights import save_generator
 from tests.test_config import composed
 
 
@@ -44,3 +47,16 @@ def test_a_record_chooses_no_folder_and_no_database_of_this_machine() -> None:
         assert (found.cache_folder, found.proving.srs_folder) == (Path(cache), Path("mlruns/srs"))
         assert found.seeds == ()
         assert isinstance(found.engine, LocalEngine)
+
+
+def test_only_training_again_needs_what_it_began_from(tiny_candidate: Candidate, tmp_path: Path) -> None:
+    config = composed("dataset=cifar10_parquet", "dataset.root=x", f"training.start={tmp_path}/moved")
+    session = RecordedSession(OmegaConf.to_yaml(config, resolve=True), {}, None)
+    assert build_session(session, {}, device=None, retrain=False).start is None
+    with pytest.raises(RecordError, match="training.start must be a folder"):
+        build_session(session, {}, device=None, retrain=True)
+    spec = tiny_candidate.spec
+    save_generator(tmp_path / "here", spec, build_generator(spec, seed=3))
+    found = build_session(session, {"training.start": str(tmp_path / "here")}, device=None, retrain=True)
+    assert found.start is not None
+    assert found.recipe.start == found.start.digest
