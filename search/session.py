@@ -35,6 +35,7 @@ from search.settings import SessionSettings
 from search.signature import described
 from search.storage import build_storage
 from search.study import open_study
+from search.teacher import check_start_of
 from search.tracking import Tracker
 from search.warm_start import enqueue_seeds
 from search.watching import open_view
@@ -83,9 +84,11 @@ def prepare(
     """Train or load the judges and open the study; nothing is recorded yet.
 
     Raises:
+        ConfigError: training.start fits no candidate.
         StudyError: the stored study was made under another configuration.
         StorageUnreachable: its storage stayed out of reach.
     """
+    check_start_of(settings.space, settings.start, num_classes=dataset.num_classes, image_size=dataset.image_size)
     judges = train_judges(settings, dataset, say=say)
     guide = recipe_guide(settings.recipe, dataset, device=settings.device, cache=settings.cache_folder, say=say)
     study = open_study(

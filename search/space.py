@@ -46,6 +46,25 @@ class First:
         return low
 
 
+class _Only(First):
+    """Draws likewise, and notes whether anything was to be chosen."""
+
+    def __init__(self) -> None:
+        self.chosen = False
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any], /) -> Any:
+        self.chosen |= len(choices) > 1
+        return super().suggest_categorical(name, choices)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self.chosen |= low != high
+        return low
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        self.chosen |= low != high
+        return low
+
+
 @dataclass(frozen=True)
 class Dimension:
     """One searched quantity: a list of ``choices``, or a range from ``low`` to ``high`` (both included).
@@ -130,6 +149,21 @@ class SearchSpace:
             dimension.suggest(trial, parameter) for parameter, dimension in (widths[f"width_{i}"] for i in range(count))
         )
         return GeneratorSpec.from_mapping({"family": family, **drawn})
+
+    def only_spec(self, *, num_classes: int, image_size: int) -> GeneratorSpec | None:
+        """Return the spec that every trial draws; None where there are several.
+
+        Raises:
+            gan.errors.SpecError: there is one, and it is illegal.
+        """
+        draws = _Only()
+        try:
+            spec = self.suggest_spec(draws, num_classes=num_classes, image_size=image_size)
+        except SpecError:
+            if draws.chosen:
+                return None
+            raise
+        return None if draws.chosen else spec
 
     def parameters_of(self, spec: GeneratorSpec, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters with which this space draws ``spec``, and those fields of ``recipe`` that it searches.

@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 from gan.digest import json_digest
+from gan.errors import SpecError
 from gan.generators import Generator
 from gan.spec import GeneratorSpec
-from gan.training import CHECKPOINT_NAME, Start, Teacher, checkpoint_discriminator
+from gan.training import CHECKPOINT_NAME, Start, Teacher, check_start, checkpoint_discriminator
 from search.errors import ConfigError
+from search.space import SearchSpace
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator
 
 
@@ -39,6 +41,25 @@ def load_start(folder: Path, *, discriminator: bool = False) -> Start:
     if not discriminator:
         return found
     return replace(found, discriminator=checkpoint_discriminator(_place(folder, "training.start") / CHECKPOINT_NAME))
+
+
+def check_start_of(space: SearchSpace, start: Start | None, *, num_classes: int, image_size: int) -> None:
+    """Refuse a ``start`` that the one generator of ``space`` cannot begin from, before anything is trained.
+
+    In a space of several each trial finds out for itself.
+
+    Raises:
+        ConfigError: it cannot; the message says in what they differ.
+    """
+    if start is None:
+        return
+    spec = space.only_spec(num_classes=num_classes, image_size=image_size)
+    if spec is None:
+        return
+    try:
+        check_start(spec, start)
+    except SpecError as error:
+        raise ConfigError(f"training.start does not fit the search space: {error}") from error
 
 
 def _trained(folder: Path, option: str) -> tuple[GeneratorSpec, Generator, str]:

@@ -10,7 +10,7 @@ from gan.training.progress import ConsoleProgress
 from gan.training.progressive import Progressive
 from gan.training.recipe import TrainingRecipe
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
-from gan.training.start import Start
+from gan.training.start import Start, check_start
 from gan.training.weight_forms import WeightForm
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "TrainingRecord",
     "TrainingResult",
     "WeightForm",
+    "check_start",
     "checkpoint_discriminator",
     "checkpoint_identity",
     "earlier_checkpoint",

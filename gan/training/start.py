@@ -39,13 +39,11 @@ class Start:
         return "" if self.discriminator is None else tensors_digest(self.discriminator)
 
 
-def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
-    """Copy the weights of ``start`` to ``generator``, which may have more residual blocks and channels, larger kernels.
-
-    What it has beyond ``start`` adds nothing at first, so that both make the same images (Chen et al. 2016, "Net2Net").
+def check_start(spec: GeneratorSpec, start: Start) -> None:
+    """Refuse a ``start`` that generators of ``spec`` cannot begin from.
 
     Raises:
-        SpecError: the specs differ in more than that.
+        SpecError: the specs differ in more than residual blocks, channels and kernels that ``spec`` may have beyond it.
     """
     own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
     mechanisms = replace(start.spec.mechanisms, residual_blocks=own)
@@ -58,6 +56,19 @@ def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
             "blocks or, without other mechanisms, fewer channels or smaller kernels (not transposed ones; in the "
             f"families {', '.join(WIDENED)}); got {_shape(spec)}, and a start {_shape(start.spec)}"
         )
+
+
+def begin_from(generator: Generator, spec: GeneratorSpec, start: Start) -> None:
+    """Copy the weights of ``start`` to ``generator``, which may have more residual blocks and channels, larger kernels.
+
+    What it has beyond ``start`` adds nothing at first, so that both make the same images (Chen et al. 2016, "Net2Net").
+
+    Raises:
+        SpecError: the specs differ in more than that.
+    """
+    check_start(spec, start)
+    own, given = spec.mechanisms.residual_blocks, start.spec.mechanisms.residual_blocks
+    widened = is_widened(spec, start.spec)
     blocks = [place for place, stage in enumerate(generator.stages) if isinstance(stage, Residual)]
     if own > given and len(blocks) != own:
         raise SpecError("multi_scale and feature_pyramid keep their blocks within: begin with as many residual blocks")

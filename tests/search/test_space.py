@@ -5,7 +5,7 @@ from optuna.trial import FixedTrial
 from gan.errors import SpecError
 from gan.training import TrainingRecipe
 from search.errors import ConfigError
-from search.space import Dimension, SearchSpace, build_search_space
+from search.space import Dimension, SearchSpace, build_fixed_space, build_search_space
 
 
 def test_drawn_specs_are_legal_and_within_the_space(space: SearchSpace) -> None:
@@ -34,6 +34,20 @@ def test_a_family_replaces_a_shared_dimension() -> None:
     )
     study = optuna.create_study()
     assert made.suggest_spec(study.ask(), num_classes=2, image_size=16).latent_dim == 9
+
+
+def test_a_space_of_one_generator_knows_it(space: SearchSpace) -> None:
+    fields: dict[str, object] = {"family": "subpixel", "latent_dim": 4, "conditioning": "one_hot", "widths": [4]}
+    one = build_fixed_space(fields, recipe={"auxiliary_weight": {"choices": [0.5, 1.0]}})
+    known = one.only_spec(num_classes=2, image_size=16)
+    assert known is not None
+    assert (known.widths, known.latent_dim, known.image_size) == ((4,), 4, 16)
+    assert space.only_spec(num_classes=2, image_size=16) is None
+    for several in ({"low": 4, "high": 5}, {"choices": [4, 5]}):
+        assert build_fixed_space(fields | {"latent_dim": several}).only_spec(num_classes=2, image_size=8) is None
+    with pytest.raises(SpecError, match="image_size must be a multiple of 2"):
+        one.only_spec(num_classes=2, image_size=9)
+    assert space.only_spec(num_classes=2, image_size=9) is None  # others of it may be legal
 
 
 def test_an_illegal_draw_is_a_spec_error(space: SearchSpace) -> None:
