@@ -16,7 +16,8 @@ CARD_NAME = "README.md"
 
 _DATA = """\
 The training images were CIFAR-10's, from a copy that is JPEG-coded, with all that this set has and lacks: ten classes,
-small pictures, unknown licences of single photographs. No test was made whether single training images can be got back."""
+small pictures, unknown licences of single photographs. No test was made whether single training images can be got
+back."""
 _SAYS = """\
 A proof says that the weights behind the digest below made this image of this class from some latent (private) or from
 the given one (public). It does not say that the image looks like its class: the classifier's answer is another circuit
