@@ -1,0 +1,49 @@
+"""Plain files only: what comes from elsewhere may be a pipe, which would wait for a writer, or a device without end.
+
+This module stands at the top level because every package reads such files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open ``path``, or what it links to, for reading.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for its writer
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("it is no plain file")
+    return os.fdopen(descriptor, "rb")
+
+
+def check_plain_file(path: Path) -> None:
+    """Refuse what is no plain file, for readers that open it themselves.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no plain file.
+    """
+    open_plain(path).close()
+
+
+def read_plain(path: Path, *, most_bytes: int) -> bytes:
+    """Read the file ``path`` whole.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more than ``most_bytes``, or is no plain file.
+    """
+    with open_plain(path) as stream:
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes:,} bytes")
+    return content
