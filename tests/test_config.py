@@ -36,6 +36,7 @@ STARTED = (
     "record_finish",
     "record_guides",
     "record_quarters",
+    "record_quarters_settle",
     "record_settle",
     "record_views",
     "record_wide",
