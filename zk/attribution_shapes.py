@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, shape_inference
 
 from zk.errors import ArtifactError
+from zk.lowering.preflight import check_runs, session_of
+from zk.onnx_files import read_onnx
 
 
 def load_model(path: Path) -> Any:
     """Read an ONNX file as a ModelProto that names type and shape of every tensor.
 
     Raises:
-        ArtifactError: missing, not a valid ONNX model, or it does not run at fixed shapes.
+        ArtifactError: missing, not a valid ONNX model, with weights in other files, or it does not run at fixed shapes.
 
     """
     try:
-        model = onnx.load(str(path))
+        model = read_onnx(path)
         onnx.checker.check_model(model)
         model = shape_inference.infer_shapes(model, data_prop=True)
         _observe_missing_shapes(model)
@@ -44,15 +45,13 @@ def _observe_missing_shapes(model: Any) -> None:
     missing = [name for node in model.graph.node for name in node.output if name and name not in named]
     if not missing:
         return
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in missing)
-    session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    inputs = {value.name: value for value in model.graph.input}
-    feeds = {slot.name: _zeros(inputs[slot.name]) for slot in session.get_inputs()}
+    weights = {tensor.name for tensor in model.graph.initializer}
+    feeds = {slot.name: _zeros(slot) for slot in model.graph.input if slot.name not in weights}
+    check_runs(observed, [feeds])
+    session = session_of(observed.SerializeToString())
     for name, value in zip(missing, session.run(missing, feeds), strict=True):
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
         model.graph.value_info.append(helper.make_tensor_value_info(name, kind, value.shape))

@@ -144,8 +144,8 @@ def _notes(bundle: Bundle, pins: dict[str, str | None], rebuilt: bool) -> tuple[
                 "only shows that some circuit of the sender's choice accepts these public values."
             )
         notes.append(
-            "That the circuit computes the named model, and that its wiring is linked, are the prover's claims; "
-            "give the model to have both checked."
+            "That the circuit computes the named model, what its public values are called, and that its wiring is "
+            "linked, are the prover's claims; give the model to have them checked."
         )
     if srs_kind(bundle.manifest.srs_sha256) is SrsKind.TEST_ONLY:
         notes.append("The SRS is test-only: whoever drew it can forge proofs. Only its owner may rely on them.")

@@ -13,7 +13,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from zk.bundle_format import MAX_PARTS, BundleError, member_limit_bytes, member_names
@@ -24,6 +24,9 @@ MAX_COMPRESSION_RATIO = 100
 
 MAX_DIRECTORY_BYTES = 1 << 14
 """Largest central directory of a zip: the most entries of our own, 129, take 9 KB."""
+
+MAX_BUNDLE_BYTES = 1 << 29
+"""Largest sum of all members, which are in memory at once. Ours with two circuits of 2**17 rows has under 1 MB."""
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _END_RECORD = struct.Struct("<4s4H2LH")
@@ -80,7 +83,7 @@ def read_members(path: Path) -> dict[str, bytes]:
 
     Raises:
         BundleError: check "container": not a folder or zip; a member is missing, unknown, twice there, a link, no
-            plain file, too large or compressed too well; or an archive is damaged.
+            plain file, too large, alone or all together, or compressed too well; or an archive is damaged.
 
     """
     try:
@@ -111,6 +114,11 @@ def _require_size(name: str, size: int) -> None:
         raise BundleError("container", f"{name} must have at most {limit} bytes; it has {size} or more")
 
 
+def _require_total(sizes: Iterable[int]) -> None:
+    if (total := sum(sizes)) > MAX_BUNDLE_BYTES:
+        raise BundleError("container", f"all members must have at most {MAX_BUNDLE_BYTES} bytes; they have {total}")
+
+
 def _read_folder(path: Path) -> dict[str, bytes]:
     names: list[str] = []
     with os.scandir(path) as entries:
@@ -118,7 +126,11 @@ def _read_folder(path: Path) -> dict[str, bytes]:
             names.append(entry.name)
             if len(names) > len(member_names(MAX_PARTS)):
                 break
-    return {name: _read_plain(path / name, name) for name in _require_names(names)}
+    found: dict[str, bytes] = {}
+    for name in _require_names(names):
+        found[name] = _read_plain(path / name, name)
+        _require_total(map(len, found.values()))
+    return found
 
 
 def _read_plain(path: Path, name: str) -> bytes:
@@ -143,6 +155,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         wanted = _require_names([entry.orig_filename for entry in entries])
         for entry in entries:
             _check_entry(entry)
+        _require_total(entry.file_size for entry in entries)
         found = {entry.filename: _read_entry(archive, entry) for entry in entries}
     return {name: found[name] for name in wanted}
 

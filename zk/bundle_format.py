@@ -7,6 +7,7 @@ their type and range before they are used (:mod:`zk.bundle_manifest` does so for
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -71,7 +72,7 @@ def member_limit_bytes(name: str) -> int:
 
 
 def parse_json(content: bytes, name: str) -> Any:
-    """Parse untrusted JSON strictly: UTF-8, no duplicate keys (parsers disagree on them), no NaN, no deep nesting.
+    """Parse untrusted JSON strictly: UTF-8, no duplicate keys (parsers disagree on them), finite numbers, not deep.
 
     Raises:
         BundleError: check "format".
@@ -86,8 +87,13 @@ def parse_json(content: bytes, name: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
+    def finite(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ValueError(f"{text[:40]} is no number that JSON's readers agree on")
+        return value
+
     try:
-        value = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise BundleError("format", f"{name} must be strict JSON; {error}") from error
     level, depth = [value], 1

@@ -159,7 +159,8 @@ class Manifest:
             "members",
         )
         top = object_of(data, (*keys, "versions", "stages"), "manifest")
-        if top["format"] != FORMAT_NAME or top["format_version"] != FORMAT_VERSION:
+        version = top["format_version"]
+        if top["format"] != FORMAT_NAME or type(version) is not int or version != FORMAT_VERSION:
             raise BundleError("format", f"the manifest must be of {FORMAT_NAME!r}, version {FORMAT_VERSION}")
         audit = object_of(top["audit"], ("verdict", "reason"), "audit")
         srs = object_of(top["srs"], ("sha256", "kind", "logrows"), "srs")
@@ -190,7 +191,8 @@ class Manifest:
             checked_options=top["checked_options"],
             parts=parts,
         )
-        if (top["counts_as_proved"], top["outcome"]) != (manifest.counts_as_proved, str(manifest.outcome)):
+        counts = boolean_of(top["counts_as_proved"], "counts_as_proved")
+        if (counts, top["outcome"]) != (manifest.counts_as_proved, str(manifest.outcome)):
             raise BundleError("format", "counts_as_proved and outcome must follow from the rest of the manifest")
         return manifest
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from zk.bundle import Bundle
 from zk.bundle_settings import changed_settings, options_from_settings
+from zk.bundle_write import public_tensors
 from zk.child import run_in_child
 from zk.circuit_cost import load_settings
 from zk.errors import VerificationError
@@ -20,7 +21,7 @@ from zk.types import Budget, Wiring
 
 
 def rebuild_circuit(bundle: Bundle, model_path: Path, srs_path: Path, *, budget: Budget) -> str:
-    """Draft settings from the model, compare; compile and set up, compare the key; audit the wiring.
+    """Compare names with the model; draft settings from it, compare; set up, compare the key; audit the wiring.
 
     The bundle's settings must have passed :func:`zk.bundle_settings.check_settings`.
 
@@ -37,6 +38,7 @@ def rebuild_circuit(bundle: Bundle, model_path: Path, srs_path: Path, *, budget:
             f"the given model must have the recorded SHA-256 {bundle.manifest.model_sha256}; {model_path.name} has "
             "another; give the model that was proved"
         )
+    _check_names(bundle, model_path)
     with tempfile.TemporaryDirectory(prefix="zk-rebuild-") as name:
         folder = Path(name)
         file = {part: str(folder / part) for part in ("settings.json", "circuit.ezkl", "vk.key", "pk.key")}
@@ -65,3 +67,16 @@ def rebuild_circuit(bundle: Bundle, model_path: Path, srs_path: Path, *, budget:
     if report["verdict"] != Wiring.LINKED:
         raise VerificationError(f"the wiring must be linked; the audit says {report['verdict']}: {report['reason']}")
     return f"settings and key follow from the model; wiring linked: {report['reason']}"
+
+
+def _check_names(bundle: Bundle, model_path: Path) -> None:
+    """Compare what public tensors are called with the model: key and settings know places only, and not names."""
+    from zk.graph_inputs import graph_inputs  # here, because only this needs onnx
+
+    names = tuple(name for name, _ in graph_inputs(model_path))
+    wanted = [tensor.name for tensor in public_tensors(bundle.settings, names)]
+    found = [tensor.name for tensor in bundle.manifest.public]
+    if found != wanted:
+        raise VerificationError(
+            f"public tensors must be called, in this order, {', '.join(wanted)}; the bundle has {', '.join(found)}"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import tempfile
@@ -13,8 +14,8 @@ from zk.bundle_manifest import Manifest
 from zk.ceremony import srs_kind
 from zk.errors import VerificationError
 from zk.srs import check_srs_file, file_sha256
-from zk.types import Budget, Wiring
-from zk.verify import verify_proof
+from zk.types import Budget, Outcome, Wiring
+from zk.verify import Verification, verify_proof
 
 
 def check_wiring(manifest: Manifest) -> str:
@@ -62,7 +63,9 @@ def check_pinned(manifest: Manifest, name: str, pin: str | None) -> str:
 
 
 def check_proof(part: BundlePart, srs_path: Path, budget: Budget, *, ranges: bool = True) -> str:
-    """EZKL must accept the proof of one circuit.
+    """EZKL must accept the proof of one circuit, and not without its last byte.
+
+    EZKL does not look at what follows a proof, so that one proof would have any number of bundles.
 
     Args:
         part: the circuit.
@@ -75,15 +78,18 @@ def check_proof(part: BundlePart, srs_path: Path, budget: Budget, *, ranges: boo
         for file, content in ((SETTINGS, dict(part.settings)), ("proof.json", part.ezkl_proof())):
             (folder / file).write_text(json.dumps(content))  # written anew, so that EZKL reads what was checked
         (folder / VK).write_bytes(part.vk)
-        result = verify_proof(
-            folder / "proof.json",
-            folder / SETTINGS,
-            folder / VK,
-            srs_path,
-            budget=budget,
-            log_path=folder / "verify.log",
-            ranges=ranges,
-        )
-    if not result.accepted:
-        raise VerificationError(result.reason)
+
+        def verified(proof: Path) -> Verification:
+            files = folder / SETTINGS, folder / VK, srs_path
+            return verify_proof(proof, *files, budget=budget, log_path=folder / "verify.log", ranges=ranges)
+
+        result = verified(folder / "proof.json")
+        if not result.accepted:
+            raise VerificationError(result.reason)
+        shorter = dataclasses.replace(part, proof=part.proof[:-1])
+        (folder / "shorter.json").write_text(json.dumps(shorter.ezkl_proof()))
+        if (less := verified(folder / "shorter.json")).accepted:
+            raise VerificationError("a proof must end where EZKL's check of it ends; bytes follow")
+        if less.stage.outcome is not Outcome.REFUSED:
+            raise VerificationError(f"the proof without its last byte must be rejected; {less.reason}")
     return f"ezkl.verify accepts, in {result.stage.wall_seconds:.2f} s"

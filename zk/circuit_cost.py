@@ -13,6 +13,11 @@ from zk.errors import ArtifactError
 BLINDING_ROWS = 7
 """Rows of each column that the prover reserves (a 2**8 circuit of 1210 rows was seen to take 5 blocks)."""
 
+MOST_LOGROWS = 32
+"""More than any reference string has (26)."""
+
+_MOST_TENSORS, _MOST_AXES, _LONGEST_AXIS = 1 << 12, 16, 1 << 32
+
 
 @dataclass(frozen=True)
 class CircuitCost:
@@ -83,7 +88,7 @@ def load_settings(path: Path) -> dict[str, Any]:
     """Read a settings file.
 
     Raises:
-        ArtifactError: missing, not JSON, or not ezkl's settings.
+        ArtifactError: missing, not JSON, not ezkl's settings, or with heights or shapes that no circuit has.
 
     """
     try:
@@ -92,7 +97,27 @@ def load_settings(path: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} must be ezkl's settings in JSON; {error}; generate it again") from error
     if not isinstance(data, dict) or "run_args" not in data or "num_rows" not in data:
         raise ArtifactError(f"{path} must be ezkl's settings; found other JSON; generate it again")
+    if problem := _unlike_a_circuit(data):
+        raise ArtifactError(f"{path} must be ezkl's settings; {problem}; generate it again")
     return data
+
+
+def _unlike_a_circuit(settings: dict[str, Any]) -> str:
+    """Say what is no size of a circuit: a height is computed with as a power of two, a shape as a product."""
+    arguments = settings["run_args"]
+    if not isinstance(arguments, dict):
+        return "run_args must be an object"
+    logrows, shapes = arguments.get("logrows", 0), settings.get("model_instance_shapes", [])
+    if type(logrows) is not int or not 0 <= logrows <= MOST_LOGROWS:
+        return f"logrows must be an integer from 0 to {MOST_LOGROWS}"
+    if not isinstance(shapes, list) or len(shapes) > _MOST_TENSORS:
+        return f"model_instance_shapes must be a list of at most {_MOST_TENSORS} shapes"
+    for shape in shapes:
+        if not isinstance(shape, list) or len(shape) > _MOST_AXES:
+            return f"a shape must be a list of at most {_MOST_AXES} axes"
+        if any(type(axis) is not int or not 0 <= axis <= _LONGEST_AXIS for axis in shape):
+            return f"an axis must be an integer from 0 to {_LONGEST_AXIS}"
+    return ""
 
 
 def table_lengths(settings: dict[str, Any]) -> list[int]:

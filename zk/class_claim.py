@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zk.bundle_verdict import BundleVerification, Check, run_check
+from zk.bundle_verdict import BundleVerification, Check, CheckState, run_check
 from zk.errors import VerificationError
 
 CLASS = "class"
+_NAMING = ("rebuild", "public_tensors")
+"""Checks that compare with the model what public values are called; elsewhere names are the sender's word."""
 
 
 def check_class(result: BundleVerification, one_hot: str) -> Check:
@@ -25,6 +27,10 @@ def named_class(values: Sequence[float]) -> int | None:
 
 
 def _same_class(result: BundleVerification, one_hot: str) -> str:
+    if not any(check.name in _NAMING and check.state is CheckState.PASSED for check in result.checks):
+        raise VerificationError(
+            "which public values are the class must follow from the model, not from the sender; give --model"
+        )
     inputs = [(tensor.name, values) for tensor, values in result.tensors if tensor.role == "input"]
     outputs = [values for tensor, values in result.tensors if tensor.role == "output"]
     found = [values for name, values in inputs if name == one_hot]

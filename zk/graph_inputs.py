@@ -7,17 +7,18 @@ from pathlib import Path
 import onnx
 
 from zk.errors import ArtifactError
+from zk.onnx_files import read_onnx
 
 
 def graph_inputs(model: Path) -> list[tuple[str, tuple[int, ...]]]:
     """Give the name and shape of each input that is no weight; an axis without a fixed size is given as 0.
 
     Raises:
-        ArtifactError: not a readable ONNX model.
+        ArtifactError: not a readable ONNX model, or one with weights in other files.
 
     """
     try:
-        model_proto = onnx.load(str(model), load_external_data=False)
+        model_proto = read_onnx(model)
     except Exception as error:  # protobuf's error class is no part of onnx's interface
         raise ArtifactError(f"{model} must be a readable ONNX model; {error}; export it again") from error
     return model_inputs(model_proto)

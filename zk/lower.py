@@ -17,6 +17,7 @@ from zk.circuit_cost import load_settings
 from zk.errors import LoweringError, ZkError
 from zk.lowering import RULES, Lowering, lower
 from zk.lowering.engine import CostFunction
+from zk.onnx_files import read_onnx
 from zk.stages import StageFailed, StageRunner
 from zk.types import Budget, CircuitOptions
 
@@ -25,10 +26,10 @@ def load_model(path: Path) -> onnx.ModelProto:
     """Read an ONNX file.
 
     Raises:
-        LoweringError: missing, or not a valid model.
+        LoweringError: missing, not a valid model, or with weights in other files.
     """
     try:
-        model = onnx.load(str(path))
+        model = read_onnx(path)
         onnx.checker.check_model(model)
         _check_names(model.graph)
     except Exception as error:  # protobuf, onnx and the operating system each have errors of their own

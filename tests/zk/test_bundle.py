@@ -278,18 +278,13 @@ def test_damage_under_fresh_digests_is_rejected(
         ("", {"model_input_scales": [4, 5]}),
         ("", {"model_output_scales": [True]}),
         ("", {"num_rows": -1}),
-        ("", {"required_range_checks": [[0, 1e999]]}),
+        ("", {"required_range_checks": [[0, "x"]]}),
         ("", {"einsum_params": 3}),
         ("", {"version": "23.0.4"}),
     ],
 )
 def test_hostile_settings_are_rejected(made: Made, copy: Path, section: str, changes: dict[str, Any]) -> None:
-    text = json.dumps(changes).replace("Infinity", "1e999")
-    (copy / "new.json").write_text(text)
-    edit_settings(copy, section, **json.loads((copy / "new.json").read_text()))
-    (copy / "new.json").unlink()
-    (copy / "settings.json").write_text((copy / "settings.json").read_text().replace("Infinity", "1e999"))
-    edit_manifest(copy)
+    edit_settings(copy, section, **changes)
     result = verify(made, copy)
     assert result.failed == ("settings",)
     assert {c.name for c in result.checks if c.state is CheckState.NOT_RUN} == {"vk", "public_ranges", "ezkl"}
@@ -306,6 +301,28 @@ def test_settings_that_ezkl_does_not_bind_need_a_pin_or_the_model(made: Made, co
     honest = verify(made, made.folder, **pinned, expected_model_digest=file_sha256(made.model))
     assert honest.accepted
     assert [note.split()[0] for note in honest.notes] == ["That", "The"]
+
+
+def test_what_public_values_are_called_follows_from_the_model(made: Made, copy: Path) -> None:
+    """Key and settings know places only: a latent that is called the class would say which class was asked for."""
+
+    def swap(data: dict[str, Any]) -> None:
+        first, second = data["public"][:2]
+        first["name"], second["name"] = second["name"], first["name"]
+
+    edit_manifest(copy, swap)
+    assert verify(made, copy).accepted  # a claim, as the notes say
+    lying = verify(made, copy, model_path=made.model)
+    assert lying.failed == ("rebuild",)
+    assert "must be called, in this order, latent, one_hot, output0" in lying.checks[-2].reason
+
+
+def test_nothing_follows_the_proof(made: Made, copy: Path) -> None:
+    (copy / "proof.bin").write_bytes((copy / "proof.bin").read_bytes() + b"more")
+    edit_manifest(copy)
+    result = verify(made, copy)
+    assert result.failed == ("ezkl",)
+    assert "bytes follow" in result.checks[-1].reason
 
 
 @pytest.mark.parametrize("name", ["vk", "settings", "model"])

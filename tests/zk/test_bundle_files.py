@@ -193,6 +193,8 @@ def test_damaged_comments_zip64_and_encryption_are_refused(tmp_path: Path) -> No
         (b'{"a": 1, "a": 2}', "twice"),
         (b"[NaN]", "NaN is not JSON"),
         (b"[-Infinity]", "not JSON"),
+        (b'{"a": 1e999}', "no number that"),
+        (b"[-1e400]", "no number that"),
         (b"1" * 5000, "strict JSON"),
         (b"[" * 100_000, "strict JSON"),
         (b"[" * (MAX_JSON_DEPTH + 1) + b"]" * (MAX_JSON_DEPTH + 1), "nested at most"),
@@ -308,6 +310,24 @@ def test_manifests_need_every_key(key: str) -> None:
     for other in ([], None, 3, "text"):
         with pytest.raises(BundleError, match=MANIFEST.removesuffix(".json")):
             Manifest.from_json(other)
+
+
+@pytest.mark.parametrize("name", ["b", "b.zip"])
+def test_all_members_together_are_bounded(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_members(MEMBERS, tmp_path / name, lambda path: None)
+    total = sum(map(len, MEMBERS.values()))
+    monkeypatch.setattr("zk.bundle_files.MAX_BUNDLE_BYTES", total)
+    assert read_members(tmp_path / name) == MEMBERS
+    monkeypatch.setattr("zk.bundle_files.MAX_BUNDLE_BYTES", total - 1)
+    refused(tmp_path / name, f"all members must have at most {total - 1} bytes")
+
+
+@pytest.mark.parametrize(("key", "value"), [("counts_as_proved", 1), ("format_version", 3.0), ("format_version", True)])
+def test_flags_and_versions_have_their_own_types(key: str, value: object) -> None:
+    data = copy.deepcopy(MANIFEST_DATA)
+    data[key] = value
+    with pytest.raises(BundleError, match="true or false|version 3"):
+        Manifest.from_json(data)
 
 
 def test_member_sizes_are_bounded_in_the_manifest() -> None:

@@ -120,6 +120,13 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("[1]", "found other JSON"),
         ("{}", "found other JSON"),
         ('{"run_args": {}}', "found other JSON"),
+        ('{"num_rows": 1, "run_args": []}', "run_args must be an object"),
+        ('{"num_rows": 1, "run_args": {"logrows": 8000000000}}', "logrows must be an integer from 0 to 32"),
+        ('{"num_rows": 1, "run_args": {"logrows": -5}}', "logrows must be"),
+        ('{"num_rows": 1, "run_args": {}, "model_instance_shapes": 5}', "must be a list of at most"),
+        ('{"num_rows": 1, "run_args": {}, "model_instance_shapes": [["x", 2000000000]]}', "an axis must be an integer"),
+        ('{"num_rows": 1, "run_args": {}, "model_instance_shapes": [[1' + "0" * 40 + "]]}", "an axis must be"),
+        ('{"num_rows": 1, "run_args": {}, "model_instance_shapes": [[' + "1," * 20 + "1]]}", "at most 16 axes"),
     ],
 )
 def test_settings_must_be_settings(tmp_path: Path, text: str | None, message: str) -> None:

@@ -30,7 +30,8 @@ def verified(
 ) -> BundleVerification:
     bundle = cast(Bundle, SimpleNamespace(manifest=SimpleNamespace(public=tensors)))
     values = PublicValues((one_hot,), (IMAGE, logits))
-    return BundleVerification((Check("ezkl", CheckState.PASSED, ""),), (), bundle, values)
+    passed = tuple(Check(name, CheckState.PASSED, "") for name in ("public_tensors", "ezkl"))
+    return BundleVerification(passed, (), bundle, values)
 
 
 def test_the_class_asked_for_is_found() -> None:
@@ -64,3 +65,13 @@ def test_the_input_must_be_public() -> None:
 def test_values_of_a_rejected_proof_say_nothing() -> None:
     rejected = dataclasses.replace(verified(), checks=(Check("ezkl", CheckState.FAILED, "no"),))
     assert check_class(rejected, "one_hot").state is CheckState.NOT_RUN
+
+
+@pytest.mark.parametrize("state", [CheckState.FAILED, CheckState.NOT_RUN, None])
+def test_names_must_follow_from_the_model(state: CheckState | None) -> None:
+    """A sender who may call a latent ``one_hot`` chooses the class."""
+    naming = () if state is None else (Check("rebuild", state, ""),)
+    result = dataclasses.replace(verified(), checks=(*naming, Check("ezkl", CheckState.PASSED, "")))
+    check = check_class(result, "one_hot")
+    assert check.state is not CheckState.PASSED
+    assert state is not None or "must follow from the model" in check.reason

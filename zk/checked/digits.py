@@ -65,7 +65,8 @@ def split_input(source: Path, target: Path, coarse_bits: int, fine_bits: int) ->
         LoweringError: ``source`` is no ONNX model.
         CheckedError: it has several inputs, or a number of bits is not positive.
     """
-    graph = Graph(load_model(source))
+    model = load_model(source)
+    graph = Graph(model)
     if len(graph.inputs) != 1 or coarse_bits < 1 or fine_bits < 1:
         raise CheckedError(
             "a network of one input can be given in digits of at least one bit; got inputs "
@@ -73,7 +74,6 @@ def split_input(source: Path, target: Path, coarse_bits: int, fine_bits: int) ->
         )
     (name,) = graph.inputs
     names = name + COARSE, name + FINE
-    model = onnx.load(str(source))
     shape = list(graph.shape(name))
     kept = [slot for slot in model.graph.input if slot.name != name]
     slots = [helper.make_tensor_value_info(digit, onnx.TensorProto.FLOAT, shape) for digit in names]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import onnx.shape_inference
-import onnxruntime
 from numpy.typing import NDArray
 
 from zk.errors import LoweringError
 from zk.lowering.graph import Graph
+from zk.lowering.preflight import check_runs, session_of
 from zk.lowering.rule import Rule
 
 CostFunction = Callable[[onnx.ModelProto], int | None]
@@ -23,6 +23,9 @@ CHECKS = 3
 TOLERANCE = 1e-4
 MOST_ELEMENTS = 2**26
 """Of one tensor: more than a circuit of the greatest height holds in all its columns."""
+
+MOST_ELEMENTS_IN_ALL = 2**28
+"""Of all tensors together: a gigabyte in float32."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class _Check:
 
     def __init__(self, model: onnx.ModelProto, seed: int) -> None:
         generator = np.random.default_rng(seed)
-        _refuse_large(model)
+        sizes_known = _sizes_are_known(model)
         constants = {slot.name for slot in model.graph.initializer}
         slots = [slot for slot in model.graph.input if slot.name not in constants]
         self.feeds = []
@@ -138,6 +141,8 @@ class _Check:
                     )
                 feed[slot.name] = generator.standard_normal(shape).astype(np.float32)
             self.feeds.append(feed)
+        if not sizes_known:
+            check_runs(model, self.feeds)
         self.expected = [_run(model, feed) for feed in self.feeds]
 
     def difference(self, model: onnx.ModelProto) -> float:
@@ -151,26 +156,31 @@ class _Check:
         return worst
 
 
-def _refuse_large(model: onnx.ModelProto) -> None:
-    """Refuse tensors that no circuit holds, before onnxruntime makes them in this process."""
+def _sizes_are_known(model: onnx.ModelProto) -> bool:
+    """Refuse tensors that no circuit holds; say whether there can be no others, of sizes that the model computes.
+
+    Raises:
+        LoweringError: a tensor is too large, or all are together, or shapes do not agree.
+    """
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise LoweringError(f"the model's shapes must be known; {error}") from error
+    sizes: dict[str, int] = {}
     for slot in (*graph.input, *graph.value_info, *graph.output):
-        size = math.prod(side.dim_value for side in slot.type.tensor_type.shape.dim)
+        sides = slot.type.tensor_type.shape.dim
+        size = math.prod(side.dim_value for side in sides)
         if size > MOST_ELEMENTS:
             raise LoweringError(f"a tensor must have at most {MOST_ELEMENTS:,} elements; {slot.name!r} has {size:,}")
+        if slot.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
+            sizes[slot.name] = size
+    if sum(sizes.values()) > MOST_ELEMENTS_IN_ALL:
+        raise LoweringError(f"all tensors must have at most {MOST_ELEMENTS_IN_ALL:,} elements")
+    return all(name in sizes for node in graph.node for name in node.output if name)
 
 
 def _run(model: onnx.ModelProto, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float64]]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    # Without onnxruntime's own rewrites: what is compared is the graph as written.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return [np.asarray(output, np.float64) for output in session.run(None, feed)]
+        return [np.asarray(output, np.float64) for output in session_of(model.SerializeToString()).run(None, feed)]
     except Exception as error:  # onnxruntime's errors share no base class
         raise LoweringError(f"onnxruntime must run the model; {error}") from error

@@ -104,6 +104,29 @@ def test_tensors_that_no_circuit_holds_are_refused_before_they_are_made() -> Non
         lower(model(huge, added, shape=[1], sides=np.array([200_000, 200_000])), [Rule("r", "", as_maximum)])
 
 
+def test_sizes_that_are_computed_are_found_out_in_another_process() -> None:
+    """A few hundred bytes of model may ask for any number of zeros, which no inference of shapes sees."""
+    nodes = [
+        helper.make_node("Mul", ["x", "zero"], ["nothing"]),
+        helper.make_node("ReduceSum", ["nothing"], ["scalar"], keepdims=0),
+        helper.make_node("Add", ["scalar", "big"], ["float"]),
+        helper.make_node("Cast", ["float"], ["whole"], to=onnx.TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["whole", "axis"], ["sides"]),
+        helper.make_node("ConstantOfShape", ["sides"], ["filled"]),
+        helper.make_node("ReduceMax", ["filled"], ["most"], keepdims=0),
+        helper.make_node("Add", ["x", "most"], ["y"]),
+    ]
+    weights = {"zero": np.zeros(1, np.float32), "big": np.array(2e9, np.float32), "axis": np.array([0])}
+    with pytest.raises(LoweringError, match="onnxruntime must run the model; (out_of_memory|refused)"):
+        lower(model(*nodes, **weights), [Rule("r", "", as_maximum)])
+
+
+def test_all_tensors_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zk.lowering.engine.MOST_ELEMENTS_IN_ALL", 10)
+    with pytest.raises(LoweringError, match="all tensors must have at most 10"):
+        lower(model(RELU, shape=[8]), [Rule("r", "", as_maximum)])
+
+
 def test_control_flow_in_a_function_of_the_model_is_refused_too() -> None:
     body = helper.make_graph([], "body", [], [])
     choice = helper.make_node("If", ["a"], ["b"], then_branch=body, else_branch=body)
