@@ -11,7 +11,7 @@ import torch
 
 from atomic_files import write_bytes
 from evaluation.errors import CacheFileError
-from plain_archives import check_plain
+from plain_archives import check_content, check_plain
 
 
 def save_tensors_atomically(path: Path, payload: dict[str, object]) -> None:
@@ -32,6 +32,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             payload = torch.load(path, map_location="cpu", weights_only=True)
+        check_content(payload)
     except Exception as error:  # Damaged bytes can raise almost anything in an unpickler.
         raise CacheFileError(f"{path.name} must be a torch file; got {type(error).__name__}") from error
     if not isinstance(payload, dict):

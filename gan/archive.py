@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import torch
 
 from gan.errors import GanError
-from plain_archives import check_plain
+from plain_archives import check_content, check_plain
+from plain_files import open_plain
 
 _ARCHIVE = b"PK\x03\x04"
 
@@ -33,11 +34,13 @@ def read_archive(
             is raised as it is.
     """
     try:
-        with path.open("rb") as stream:
+        with open_plain(path) as stream:
             if stream.read(len(_ARCHIVE)) != _ARCHIVE:
                 raise ValueError("it is no archive as torch writes them")
         check_plain(path)
-        return parse(torch.load(path, map_location=device, weights_only=True))
+        content = torch.load(path, map_location=device, weights_only=True)
+        check_content(content)
+        return parse(content)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # damage meets torch's unpickler in many places, each with an error of its own

@@ -13,11 +13,13 @@ from torch import nn
 from atomic_files import write_bytes, write_text
 from gan.generators import Generator, build_generator
 from gan.spec import GeneratorSpec
+from plain_files import check_plain_file, read_plain
 from search.errors import RecordError
 from weight_shapes import differing_shapes
 
 WEIGHTS_NAME = "generator.safetensors"
 SPEC_NAME = "spec.json"
+_MOST_SPEC_BYTES = 2**20
 WEIGHTS_DIGEST = "weights_sha256"
 """What the digest of the weights file is called in records."""
 
@@ -57,7 +59,8 @@ def load_generator(folder: Path) -> tuple[GeneratorSpec, Generator]:
         RecordError: a file is missing or damaged, or the weights are not those of the spec.
     """
     try:
-        spec = GeneratorSpec.from_json((folder / SPEC_NAME).read_text(encoding="utf-8"))
+        spec = GeneratorSpec.from_json(read_plain(folder / SPEC_NAME, most_bytes=_MOST_SPEC_BYTES).decode())
+        check_plain_file(folder / WEIGHTS_NAME)
         weights = load_file(folder / WEIGHTS_NAME)
         differing = differing_shapes(lambda: build_generator(spec), weights)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

@@ -1,5 +1,6 @@
 """Archives that would grow are refused before anything in them is read."""
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -35,3 +36,49 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         check_plain(tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError):
         check_plain(tmp_path / "none.pt")
+
+
+def _as_if_stored(directory: bytes) -> bytes:
+    changed, place = bytearray(directory), 0
+    while place < len(changed):
+        changed[place + 10 : place + 12] = b"\0\0"
+        place += 46 + sum(struct.unpack("<3H", changed[place + 28 : place + 34]))
+    return bytes(changed)
+
+
+def test_a_second_directory_is_refused(tmp_path: Path) -> None:
+    """Python reads the one before the end record, torch the one that this record names."""
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as plain, zipfile.ZipFile(tmp_path / "b.pt", "w") as packed:
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry), compress_type=zipfile.ZIP_DEFLATED)
+    content = (tmp_path / "b.pt").read_bytes()
+    (start,) = struct.unpack("<L", content[-6:-2])
+    directory = content[start:-22]
+    (tmp_path / "b.pt").write_bytes(content[:-22] + _as_if_stored(directory) + content[-22:])
+    assert torch.load(tmp_path / "b.pt", weights_only=True)["a"].shape == (1000,)
+    with zipfile.ZipFile(tmp_path / "b.pt") as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+    with pytest.raises(ValueError, match="must end where its end record begins"):
+        check_plain(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize("place", [-98, -90 + 32, -42 + 8, -22 + 16, -22 + 20])
+def test_end_records_that_disagree_are_refused(place: int, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "a.pt")
+    content = bytearray((tmp_path / "a.pt").read_bytes())
+    content[place] ^= 1
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="no zip archive"):
+        check_plain(tmp_path / "a.pt")
+
+
+def test_entries_that_declare_more_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", b"x" * 100)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    (start,) = struct.unpack("<L", content[-6:-2])
+    content[start + 20 : start + 28] = struct.pack("<2L", 10**9, 10**9)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="they declare more"):
+        check_plain(tmp_path / "a.zip")

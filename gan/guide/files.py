@@ -98,4 +98,6 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
             f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
             f"{list(margins.shape)}"
         )
+    if not bool(margins.isfinite().all()):
+        raise DataError(f"{path} must hold finite margins; some are not")
     return Guide(network.eval().requires_grad_(False), margins, accuracy, seconds)

@@ -60,7 +60,7 @@ def load_checkpoint(path: Path, identity: dict[str, str], *, device: torch.devic
     """
     found, state = read_archive(
         path,
-        lambda content: (dict(content["identity"]), dict(content["state"])),
+        lambda content: (_identity(content), dict(content["state"])),
         wanted="be a training checkpoint",
         refused=DamagedCheckpointError,
         device=device,
@@ -79,11 +79,18 @@ def checkpoint_identity(path: Path) -> dict[str, str]:
     """
     return read_archive(
         path,
-        lambda content: {str(name): str(value) for name, value in content["identity"].items()},
+        _identity,
         wanted="be a training checkpoint",
         refused=DamagedCheckpointError,
         device=torch.device("cpu"),
     )
+
+
+def _identity(content: Any) -> dict[str, str]:
+    found = dict(content["identity"])
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in found.items()):
+        raise TypeError("its identity must be names with digests")
+    return found
 
 
 def checkpoint_discriminator(path: Path) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from gan.data import ImageDataset
-from gan.errors import CheckpointError, SpecError
+from gan.errors import CheckpointError, DamagedCheckpointError, SpecError
 from gan.guide import Guide
 from gan.sampling import GeneratorSampler
 from gan.spec import GeneratorSpec
@@ -22,6 +22,7 @@ from gan.training.hardware import trains_in_bf16
 from gan.training.memory import keep_freed_memory
 from gan.training.progressive import Growing, plain_generator
 from gan.training.recipe import TrainingRecipe
+from gan.training.restore import restore
 from gan.training.result import TrainingHooks, TrainingOutcome, TrainingRecord, TrainingResult
 from gan.training.start import Start
 from gan.training.state import TrainingState, build_state
@@ -96,12 +97,19 @@ def train_generator(
     identity |= {} if guide is None else {"guide": guide.digest}
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is not None and path.exists():
-        state.load_state_dict(load_checkpoint(path, identity, device=device))
+        _take_up(state, load_checkpoint(path, identity, device=device), f"{path}", DamagedCheckpointError)
     elif not recipe.follows_the_budget and (found := first_checkpoint(earlier, identity, device=device)) is not None:
         _check_within(found, budget, step_limit)
-        state.load_state_dict(found)
+        _take_up(state, found, "the checkpoint of an earlier training", CheckpointError)
     run = _Run(state, recipe, budget, intervals or TrainingIntervals(), hooks or TrainingHooks(), path, identity)
     return run.to_end(step_limit=step_limit, pause_step=_pause_step(until_images, recipe))
+
+
+def _take_up(state: TrainingState, saved: dict[str, Any], what: str, refused: type[CheckpointError]) -> None:
+    try:
+        restore(state, saved)
+    except ValueError as error:
+        raise refused(f"{what} must hold the state of this training; {error}") from error
 
 
 def _check_within(found: dict[str, Any], budget: TrainingBudget, step_limit: int | None) -> None:

@@ -26,6 +26,7 @@ from gan.training.start import Start, begin_from, judge_from
 from gan.training.variational import Encoder
 from gan.training.weight_forms import apply_form
 
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 Discriminator: TypeAlias = PublishedDiscriminator | ProjectionDiscriminator
 
 
@@ -57,7 +58,7 @@ class TrainingState:
     sparsity: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
-    _MODULES = ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer", "batches")
+    _MODULES = ("generator", "average", "discriminator", *OPTIMIZERS, "batches")
     _OPTIONAL = ("half_discriminator", "companion", "energy")
 
     @property
@@ -73,7 +74,7 @@ class TrainingState:
         return {**parts, **counters, "rng": self.rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
+        """Restore what :meth:`state_dict` returned; what comes from a file goes through :mod:`gan.training.restore`."""
         for name in self._saved():
             getattr(self, name).load_state_dict(state[name])
         self.rng.set_state(state["rng"].cpu())
