@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plain_files import open_plain
 from zk.audit_field import Words
 from zk.errors import ArtifactError
 
@@ -103,7 +104,7 @@ def open_proving_key(path: Path) -> ProvingKey:
 
     """
     try:
-        with path.open("rb") as handle:
+        with open_plain(path) as handle:
             content = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
         return _parse(content)
     except (OSError, ValueError, struct.error) as error:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from plain_files import open_plain
 from zk.errors import ArtifactError
 
 BASE_MODULUS = 21888242871839275222246405745257275088696311157297823662689037894645226208583
@@ -67,12 +68,13 @@ def check_srs_file(path: Path) -> int:
 
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as handle:
+        with open_plain(path) as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(0)
             head = handle.read(4 + 2 * _G1_BYTES)
             handle.seek(max(size - 2 * _G2_BYTES, 0))
             tail = handle.read(2 * _G2_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} must be a readable SRS file; {error}; give the SRS that proved") from error
     logrows = int.from_bytes(head[:4], "little")
     if not 1 <= logrows <= MAX_SRS_LOGROWS or size != srs_bytes(logrows):
@@ -103,10 +105,10 @@ def file_sha256(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as handle:
+        with open_plain(path) as handle:
             while piece := handle.read(_CHUNK_BYTES):
                 digest.update(piece)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} must be a readable file; {error}; check the path") from error
     return digest.hexdigest()
 

@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[Callable[[State], object], str]] = {
     "a moment less": (lambda state: state["generator_optimizer"]["state"][0].pop("exp_avg_sq"), "must have step and"),
     "a parameter more": (lambda state: state["generator_optimizer"]["state"].update({999: {}}), "must have step and"),
     "steps below zero": (
-        lambda state: state["generator_optimizer"]["state"][0].update(step=torch.tensor(-1.0)), "step must be one number"
+        lambda state: state["generator_optimizer"]["state"][0].update(step=torch.tensor(-1.0)), "step must be one"
     ),
     "nothing": (lambda state: state.clear(), "KeyError"),
     "a text for a step": (lambda state: state.update(step="3"), "step must be an integer"),

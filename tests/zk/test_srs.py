@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from zk import backend
+from zk.audit_key import open_proving_key
 from zk.ceremony import CEREMONY_SHA256, CEREMONY_URL, ensure_ceremony_srs, ensure_to_json, srs_kind, srs_stage
 from zk.errors import ArtifactError
 from zk.srs import MAX_SRS_LOGROWS, SrsKind, check_srs_file, file_sha256, srs_bytes, srs_path
@@ -199,3 +201,10 @@ def test_the_shape_of_a_file(good: bytes, tmp_path: Path) -> None:
             check_srs_file(path)
     with pytest.raises(ArtifactError, match="readable SRS"):
         check_srs_file(tmp_path / "absent")
+
+
+def test_pipes_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (check_srs_file, file_sha256, open_proving_key):
+        with pytest.raises(ArtifactError, match="no plain file"):
+            read(tmp_path / "pipe")
