@@ -16,15 +16,16 @@ from gan.errors import DataError
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS runs Ghostscript).
 IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
+MAX_PIXELS = 2**25
+"""The most pixels an image may have, those of a camera of 33 megapixels: under half a gigabyte for each thread."""
 _CHUNK = 256
-_DEFAULT_MAX_PIXELS = 89_478_485  # Pillow's own default for Image.MAX_IMAGE_PIXELS
 _WHITE = (255, 255, 255, 255)
 
 ByteArray = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
 
 
-def decode_rgb(data: bytes, where: str) -> Image.Image:
+def decode_rgb(data: bytes, where: str, *, exact_size: int | None = None) -> Image.Image:
     """Decode one image file to an RGB Pillow image, upright.
 
     The first frame of an animation is taken; the camera's orientation tag is applied; transparency is laid over white;
@@ -33,20 +34,25 @@ def decode_rgb(data: bytes, where: str) -> Image.Image:
     Args:
         data: the encoded file.
         where: what to call it in an error: a path, or a file and a row.
+        exact_size: the side that the image, a square, must have; None takes any size. It is compared with what the
+            file declares, before a pixel is decoded.
 
     Raises:
-        DataError: not an image of :data:`IMAGE_FORMATS`, damaged, of more pixels than Pillow's limit
-            ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb), or of float pixels, which have no known range.
+        DataError: not an image of :data:`IMAGE_FORMATS`, damaged, of more pixels than :data:`MAX_PIXELS` or Pillow's
+            limit ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb), of another size than ``exact_size``, or of float
+            pixels, which have no known range.
 
     """
     try:
         with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-            limit = Image.MAX_IMAGE_PIXELS or _DEFAULT_MAX_PIXELS
+            limit = min(Image.MAX_IMAGE_PIXELS or MAX_PIXELS, MAX_PIXELS)
             if image.width * image.height > limit:
                 raise DataError(
-                    f"an image must have at most {limit} pixels (Pillow's limit against decompression bombs); "
+                    f"an image must have at most {limit} pixels (a limit against decompression bombs); "
                     f"found {image.width}x{image.height} in {where}; shrink or remove it"
                 )
+            if exact_size is not None:
+                _check_exact_size(image, exact_size, where)
             return _to_rgb(ImageOps.exif_transpose(image), where)
     except DataError:
         raise
@@ -66,14 +72,30 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
     if image.mode == "F":
         raise DataError(f"pixels must be integers; found float pixels in {where}; convert it to 8 bits")
     if image.mode.startswith("I"):
-        values = np.asarray(image, dtype=np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise DataError(f"grey pixels must lie in 0..65535; found {values.min()}..{values.max()} in {where}")
-        return Image.fromarray(np.round(values / 257.0).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_scaled_to_bytes(values.astype(np.uint16))).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _scaled_to_bytes(values: npt.NDArray[np.uint16]) -> ByteArray:
+    """Divide by 257 and round to the nearest integer; changes ``values``, because a copy of a large image is large."""
+    np.minimum(values, 65535 - 128, out=values)  # what is above becomes 255 as well, and the sum below would overflow
+    values += 128
+    values //= 257
+    return values.astype(np.uint8)
+
+
+def _check_exact_size(image: Image.Image, image_size: int, where: str) -> None:
+    if image.size != (image_size, image_size):
+        raise DataError(
+            f"images of this layout must be {image_size}x{image_size}; found {image.width}x{image.height} in {where}; "
+            "use image_folder for images of any size"
+        )
 
 
 def square_array(image: Image.Image, image_size: int) -> ByteArray:
@@ -100,11 +122,7 @@ def exact_array(image: Image.Image, image_size: int, where: str) -> ByteArray:
         DataError: another size.
 
     """
-    if image.size != (image_size, image_size):
-        raise DataError(
-            f"images of this layout must be {image_size}x{image_size}; found {image.width}x{image.height} in {where}; "
-            "use image_folder for images of any size"
-        )
+    _check_exact_size(image, image_size, where)
     return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
 
 

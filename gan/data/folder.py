@@ -12,16 +12,19 @@ import torch
 
 from gan.data.cache import cached_splits, files_digest
 from gan.data.checks import assemble_dataset, check_class_counts, check_class_names, check_options
-from gan.data.decode import ByteArray, decode_all, decode_rgb, square_array
+from gan.data.decode import MAX_PIXELS, ByteArray, decode_all, decode_rgb, square_array
 from gan.data.splits import stratified_split, stratified_subset
 from gan.data.types import ImageDataset, Split
 from gan.errors import DataError
+from plain_files import read_plain
 
 _SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 _IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2"}
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_MOST_BYTES = 8 * MAX_PIXELS
+"""The most bytes a picture's file may have: what its pixels need uncompressed, with four channels of 16 bits."""
 
 
 def load_image_folder_dataset(
@@ -40,6 +43,7 @@ def load_image_folder_dataset(
     """Load ``root/<class name>/.../<image>``: one class per folder in name order, images of any size and mode.
 
     Each image is cut to its largest centred square and resized (bicubic, antialiased). Hidden files are skipped.
+    A link to a file is followed, wherever that lies, if it is a plain file; a link to a folder inside a class is not.
 
     Args:
         root: the folder of class folders.
@@ -55,7 +59,9 @@ def load_image_folder_dataset(
 
     Raises:
         DataError: a missing folder, fewer than two class folders, a folder that is split already, an image outside the
-            class folders, a file that is no image or damaged, a class with too few images, or a bad argument.
+            class folders, a file that is no image, damaged, larger than any image needs or no plain file (a pipe or
+            a device, even behind a link), a linked folder inside a class, a class with too few images, or a bad
+            argument.
 
     """
     check_options(
@@ -164,9 +170,12 @@ def _decode_files(files: Sequence[Path], image_size: int) -> torch.Tensor:
 
     def decode(path: Path) -> ByteArray:
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"an image file must be readable; cannot read {path}: {error}") from error
+            data = read_plain(path, most_bytes=_MOST_BYTES)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"an image must be a readable plain file of at most {_MOST_BYTES:,} bytes; cannot read {path}: "
+                f"{error}; replace or remove it"
+            ) from error
         return square_array(decode_rgb(data, str(path)), image_size)
 
     return torch.from_numpy(np.ascontiguousarray(decode_all(files, decode, image_size)))

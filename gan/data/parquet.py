@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +17,19 @@ from gan.data.cache import cached_splits, files_digest
 from gan.data.checks import assemble_dataset, check_labels, check_options
 from gan.data.decode import ByteArray, decode_all, decode_rgb, exact_array
 from gan.data.digits import DIGIT_NAMES
+from gan.data.parquet_pages import unpacked_bytes
 from gan.data.pixels import fit_image_size
 from gan.data.splits import stratified_subset
 from gan.data.types import ImageDataset, Split
 from gan.errors import DataError
+from plain_files import check_plain_file
 
 CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_COLUMN = "label"
 _GROWTH, _SLACK_BYTES, _BATCH_ROWS = 8, 64 * 2**20, 128
-"""How many times its file's size a table may have in memory, and how much beyond; rows that are read at once."""
+"""How many times its files' size a split's tables may have in memory, and how much beyond; rows read at once."""
+MOST_IMAGES = 500_000
+"""The most images of a split: a dictionary makes rows that share an image almost free, in the file."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ def load_parquet_dataset(
         cache_dir: folder for a cache of decoded images; None decodes every time. A cache hit does without pyarrow.
 
     Raises:
-        DataError: a missing folder or file, an unreadable file, a wrong or missing column, a null or out-of-range
-            label, an image that is null, undecodable or of another size, too few images of a class, a bad argument,
-            or pyarrow not installed. Names the file, and the row (from 0 in that file) where there is one.
+        DataError: a missing folder or file, an unreadable file, a pipe or a device, a split of more than
+            :data:`MOST_IMAGES` or of files that grow when they are read, a wrong or missing column, a null or
+            out-of-range label, an image that is null, undecodable or of another size, too few images of a class, a bad
+            argument, or pyarrow not installed. Names the file, and the row (from 0 in that file) where there is one.
 
     """
     check_options(
@@ -128,7 +133,7 @@ def find_files(folder: Path, split: str) -> tuple[Path, ...]:
 
 def _load_split(files: Sequence[Path], layout: _Layout, *, image_size: int, count: int | None, seed: int) -> Split:
     """Read, check and decode one split; only the rows that are kept are decoded."""
-    tables = [_read_table(path, layout) for path in files]
+    tables = _read_tables(files, layout)
     per_file = [_read_labels(table, len(layout.class_names), path) for table, path in zip(tables, files, strict=True)]
     labels = torch.cat(per_file)
     kept = stratified_subset(labels, count=count, seed=seed)
@@ -141,36 +146,95 @@ def _load_split(files: Sequence[Path], layout: _Layout, *, image_size: int, coun
     return Split(images=fit_image_size(images, image_size), labels=labels[kept])
 
 
-def _read_table(path: Path, layout: _Layout) -> Any:
-    """Read the two columns of one file as a pyarrow table, after checking their types."""
+def _read_tables(files: Sequence[Path], layout: _Layout) -> list[Any]:
+    """Read the files of a split, within one limit of rows and one of bytes for all of them together."""
+    rows_left, bytes_left = MOST_IMAGES, _GROWTH * sum(map(_plain_size, files)) + _SLACK_BYTES
+    tables = []
+    for path in files:
+        tables.append(_read_table(path, layout, rows_left, bytes_left))
+        rows_left -= tables[-1].num_rows
+        bytes_left -= tables[-1].nbytes
+    return tables
+
+
+def _plain_size(path: Path) -> int:
+    try:
+        check_plain_file(path)  # pyarrow would wait for a pipe's writer
+        return path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} must be a readable parquet file: {error}; fetch or write it again")
+
+
+def _read_table(path: Path, layout: _Layout, most_rows: int, most_bytes: int) -> Any:
+    """Read labels and encoded images of one file as a pyarrow table, after checking types and declared sizes."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise DataError("reading parquet files needs pyarrow, which is not installed; pip install it") from error
+    columns = [f"{layout.image_column}.bytes", LABEL_COLUMN]
     try:
         with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            _check_schema(schema, layout, path)
-            return _bounded(file, [layout.image_column, LABEL_COLUMN], path)
-    except (pa.ArrowException, OSError, UnicodeError) as error:  # names that are no UTF-8, too
-        raise DataError(f"{path} must be a readable parquet file: {error}; fetch or write it again") from error
+            _check_schema(file.schema_arrow, layout, path)
+            # A group without rows may be anything; pyarrow would open its pages on the way to those of the next.
+            groups = [index for index in range(file.num_row_groups) if file.metadata.row_group(index).num_rows != 0]
+            largest = _check_declared(file, groups, columns, path, most_rows, most_bytes)
+            rows = min(_BATCH_ROWS, max(1, most_bytes // max(1, largest)))
+            batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=columns)
+            return _read_batches(batches, path, most_bytes) if groups else file.schema_arrow.empty_table()
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:  # names that are no UTF-8, too
+        raise _unreadable(path, error) from error
 
 
-def _bounded(file: Any, columns: list[str], path: Path) -> Any:
-    """Read columns a few rows at a time, and no further than to a size that images, compressed already, have."""
+def _check_declared(
+    file: Any, groups: list[int], columns: list[str], path: Path, most_rows: int, most_bytes: int
+) -> int:
+    """Refuse row groups that declare more rows or bytes than may be read; return the largest column chunk's bytes.
+
+    No value has more bytes than that chunk, but a dictionary may give that value to every row.
+    """
+    found = [file.metadata.row_group(index) for index in groups]
+    rows = [group.num_rows for group in found]
+    if min(rows, default=0) < 0 or sum(rows) > most_rows:
+        raise DataError(
+            f"a split must have at most {MOST_IMAGES:,} images, {most_rows:,} of them from {path} on; "
+            f"found {sum(rows):,} in that file; take fewer"
+        )
+    wanted = [index for index in range(len(file.schema)) if file.schema.column(index).path in columns]
+    chunks = [group.column(index) for group in found for index in wanted]
+    packed = sum(chunk.total_compressed_size for chunk in chunks)
+    if packed > path.stat().st_size:
+        raise ValueError(f"its column chunks must lie side by side; they have {packed:,} bytes")
+    with path.open("rb") as stream:
+        sizes = [unpacked_bytes(stream, chunk) for chunk in chunks]
+    if sum(sizes) > most_bytes:
+        raise _grows(path, most_bytes)
+    return max(sizes, default=0)
+
+
+def _read_batches(batches: Iterable[Any], path: Path, most_bytes: int) -> Any:
+    """Collect a few rows at a time, and no further than to a size that images, compressed already, have."""
     import pyarrow as pa
 
-    most = _GROWTH * path.stat().st_size + _SLACK_BYTES
-    batches, found = [], 0
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-        batches.append(batch)
+    kept, found = [], 0
+    for batch in batches:
+        kept.append(batch)
         found += batch.nbytes
-        if found > most:
-            raise DataError(
-                f"{path} must not grow when it is read, as compressed images do not; it has more than {most:,} bytes"
-            )
-    return pa.Table.from_batches(batches) if batches else file.read(columns=columns)
+        if found > most_bytes:
+            raise _grows(path, most_bytes)
+    return pa.Table.from_batches(kept)
+
+
+def _grows(path: Path, most_bytes: int) -> DataError:
+    return DataError(
+        f"{path} must not grow when it is read, as compressed images do not; it has more than {most_bytes:,} bytes"
+    )
 
 
 def _check_schema(schema: Any, layout: _Layout, path: Path) -> None:
@@ -185,7 +249,7 @@ def _check_schema(schema: Any, layout: _Layout, path: Path) -> None:
     binary = [
         f for f in fields if f.name == "bytes" and (pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type))
     ]
-    if len(binary) != 1:
+    if len(binary) != 1 or sum(f.name == "bytes" for f in fields) != 1:
         raise DataError(
             f"column {layout.image_column!r} of {path} must be a struct with binary field 'bytes'; found {image_type}"
         )
@@ -223,6 +287,7 @@ def _decode_rows(table: Any, layout: _Layout, path: Path, rows: list[int]) -> By
         data = None if cell is None else cell["bytes"]
         if data is None:
             raise DataError(f"column {layout.image_column!r} must hold image bytes; found null at {where}")
-        return exact_array(decode_rgb(data, where), layout.native_size, where)
+        image = decode_rgb(data, where, exact_size=layout.native_size)
+        return exact_array(image, layout.native_size, where)
 
     return decode_all(items, decode, layout.native_size)

@@ -43,7 +43,8 @@ def load_torchvision_dataset(
 
     Raises:
         DataError: a bad argument, files that are missing, damaged or not to be had, too few images of a class, or
-            torchvision not installed.
+            torchvision not installed, or a folder ``MNIST/processed`` of the files of old torchvision releases, which
+            are archives of torch that torchvision would load unchecked.
 
     """
     check_options(
@@ -103,6 +104,12 @@ def _open(class_name: str, folder: Path, *, is_train: bool, download: bool) -> A
         raise DataError("this dataset needs torchvision, which is not installed; pip install it") from error
     if not download and not folder.is_dir():
         raise DataError(f"root must be a folder with the {class_name} files; no folder at {folder}; use download=True")
+    processed = folder / class_name / "processed"
+    if class_name == "MNIST" and os.path.lexists(processed):
+        raise DataError(
+            f"MNIST must be in its original files, in {folder / class_name / 'raw'}; found {processed}, which old "
+            "torchvision releases wrote and new ones load unchecked; remove that folder"
+        )
     try:
         return getattr(datasets, class_name)(root=str(folder), train=is_train, download=download)
     # torchvision raises RuntimeError on missing or damaged files, URLError (an OSError) without a network, and

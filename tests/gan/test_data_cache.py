@@ -1,3 +1,6 @@
+import io
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +118,76 @@ def test_files_digest_sees_names_contents_and_order(tmp_path):
     assert base != files_digest([one, two])
     with pytest.raises(DataError, match=r"cannot read .*gone"):
         files_digest([tmp_path / "gone"])
+
+
+def npy_header(text: str) -> bytes:
+    padded = text.encode() + b" " * (63 - (len(text) + 10) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+
+
+HEADERS = {
+    "giant": "{'descr': '|u1', 'fortran_order': False, 'shape': (1152921504606846976,), }",
+    "negative": "{'descr': '|u1', 'fortran_order': False, 'shape': (-64,), }",
+    "cut off": "{'descr': '|u1', 'fortran_order': False, 'shape': (1, ",
+    "deep": "{'descr': '|u1', 'fortran_order': False, 'shape': " + "(" * 3000 + ")" * 3000 + ", }",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_damaged_array_headers_are_built_anew(tmp_path, header):
+    builder = Builder()
+    fetch(tmp_path, builder)
+    (path,) = tmp_path.iterdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("train_images.npy", npy_header(HEADERS[header]) + bytes(64))
+    fetch(tmp_path, builder)
+    assert builder.calls == 2
+
+
+@pytest.mark.parametrize("name", ["train_images", "digest"])
+def test_no_more_is_allocated_than_the_file_has(tmp_path, monkeypatch, name):
+    """Sixteen gigabytes would be granted, and only then found to be missing."""
+    builder = Builder()
+    fetch(tmp_path, builder)
+    (path,) = tmp_path.iterdir()
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    entries[f"{name}.npy"] = npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (17179869184,), }")
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, content in entries.items():
+            archive.writestr(entry, content)
+    asked = []
+    read_array = np.lib.format.read_array
+    monkeypatch.setattr(np.lib.format, "read_array", lambda entry, **rest: asked.append(1) or read_array(entry, **rest))
+    fetch(tmp_path, builder)
+    assert builder.calls == 2
+    assert len(asked) == (0 if name == "train_images" else 4)
+
+
+def test_a_second_array_of_that_name_is_not_read(tmp_path):
+    """numpy.load would take the entry without the ending, which nobody looked at."""
+    builder = Builder()
+    fetch(tmp_path, builder)
+    (path,) = tmp_path.iterdir()
+    other = io.BytesIO()
+    np.save(other, np.zeros((4, 3, 4, 4), dtype=np.uint8))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("train_images", other.getvalue())
+    train, _ = fetch(tmp_path, builder)
+    assert builder.calls == 1
+    assert int(train.images.max()) > 0
+
+
+@pytest.mark.timeout(20)
+def test_pipes_and_devices_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(DataError, match=rf"cannot read .*{name}: it is no plain file"):
+            files_digest([tmp_path / name])
+    fetch(tmp_path / "cache", Builder())
+    (path,) = (tmp_path / "cache").iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="cache_dir must be a writable folder.*no plain file"):
+        fetch(tmp_path / "cache", Builder())

@@ -1,12 +1,13 @@
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data.decode import decode_all, decode_rgb, exact_array, square_array
+from gan.data.decode import MAX_PIXELS, decode_all, decode_rgb, exact_array, square_array
 from gan.errors import DataError
 
 
@@ -71,6 +72,28 @@ def test_alpha_is_laid_over_white(mode, colour, expected):
 def test_16_bit_grey_is_scaled():
     values = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
     assert decode(encode(Image.fromarray(values)))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_grey_is_rounded_to_the_nearest(kind):
+    values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    expected = np.round(values / 257.0).astype(np.uint8)
+    assert np.array_equal(decode(encode(Image.fromarray(values), kind))[..., 1], expected)
+    if kind == "TIFF":  # 32 bits, of which 16 are used
+        assert np.array_equal(decode(encode(Image.fromarray(values.astype(np.int32)), kind))[..., 1], expected)
+
+
+def test_16_bit_grey_takes_few_bytes_a_pixel():
+    pixels = 2**20
+    data = encode(Image.fromarray(np.zeros((2**10, 2**10), dtype=np.uint16)))
+    decode(data)
+    tracemalloc.start()
+    try:
+        decode_rgb(data, "here")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * pixels  # NumPy's and Python's, not Pillow's own
 
 
 def test_cmyk_jpeg_becomes_rgb():
@@ -140,7 +163,7 @@ def test_decompression_bombs_are_refused(side):
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bombs_that_pillow_only_warns_of_are_refused():
-    with pytest.raises(DataError, match=r"at most 89478485 pixels.*found 10000x10000 in here"):
+    with pytest.raises(DataError, match=r"at most 16777216 pixels.*found 10000x10000 in here"):
         decode_rgb(png_header(10_000, 10_000), "here")
 
 
@@ -181,3 +204,24 @@ def test_decode_all_keeps_order_and_names_the_first_failure():
     for _ in range(5):
         with pytest.raises(DataError, match="^bad 700$"):
             decode_all(range(2000), decode_number, 2)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_the_limit_of_pixels_is_ours_or_pillows_if_lower(monkeypatch):
+    assert MAX_PIXELS == 4096 * 8192
+    with pytest.raises(DataError, match=r"at most 33554432 pixels.*found 4096x8193 in here"):
+        decode_rgb(png_header(4096, 8193), "here")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(DataError, match=r"at most 16777216 pixels"):
+        decode_rgb(png_header(4096, 8193), "here")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
+    with pytest.raises(DataError, match=r"at most 60 pixels.*found 8x8 in here"):
+        decode_rgb(png_header(8, 8), "here")
+
+
+def test_another_size_is_refused_before_decoding():
+    with pytest.raises(DataError, match=r"must be 32x32; found 4000x4000 in here"):
+        decode_rgb(png_header(4000, 4000), "here", exact_size=32)  # it has no pixels that could be decoded
+    with pytest.raises(DataError, match="cannot decode here"):
+        decode_rgb(png_header(32, 32), "here", exact_size=32)
+    assert decode_rgb(encode(Image.new("RGB", (32, 32))), "here", exact_size=32).size == (32, 32)

@@ -165,3 +165,29 @@ def test_cache_hit_equals_decoding_and_notices_changes(root, tmp_path):
     assert load_image_folder_dataset(**options).digest != first.digest
     assert load_image_folder_dataset(**options, seed=5).digest != first.digest
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_plain_file_is_named(root, tmp_path, kind, cached):
+    if kind == "pipe":
+        os.mkfifo(root / "dark" / "x.png")
+    else:
+        (root / "dark" / "x.png").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"cannot read .*dark/x.png: it is no plain file"):
+        load_image_folder_dataset(root=root, image_size=8, cache_dir=str(tmp_path / "cache") if cached else None)
+
+
+def test_a_file_larger_than_any_image_is_named(root):
+    with (root / "dark" / "x.png").open("wb") as stream:
+        stream.truncate(2**33)  # a file with a hole, which takes no room on the disk
+    with pytest.raises(DataError, match=r"at most 134,217,728 bytes; cannot read .*dark/x.png"):
+        load_image_folder_dataset(root=root, image_size=8)
+
+
+def test_a_linked_file_is_followed(root, tmp_path):
+    expected = load_image_folder_dataset(root=root, image_size=8).digest
+    (root / "dark" / "0.png").rename(tmp_path / "elsewhere.png")
+    (root / "dark" / "0.png").symlink_to(tmp_path / "elsewhere.png")
+    assert load_image_folder_dataset(root=root, image_size=8).digest == expected

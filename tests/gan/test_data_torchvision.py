@@ -135,3 +135,14 @@ def test_bad_arguments(tmp_path):
 def test_split_from_arrays_refuses_floats():
     with pytest.raises(DataError, match="images must be uint8"):
         split_from_arrays(np.zeros((2, 4, 4, 3)), [0, 1])
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_files_of_old_torchvision_releases_are_refused(tmp_path, download):
+    write_mnist(tmp_path)
+    processed = tmp_path / "MNIST" / "processed"
+    processed.mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(20, 28, 28, dtype=torch.uint8), torch.arange(20) % 10), processed / name)
+    with pytest.raises(DataError, match=r"found .*MNIST/processed, .*remove that folder"):
+        load_torchvision_dataset(kind="mnist", root=tmp_path, download=download)
