@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from search.errors import ConfigError
+from search.hydra_settings import check_composed, check_files
+from search.urls import safe_url
 
 EXPERIMENT, LIST, NAME = "experiment=", "experiments=", "study.name="
 
@@ -42,11 +45,13 @@ def run_each(
         say(f"== {place} of {len(names)}: {name}")
         try:
             problem = run(composed([*kept, f"{EXPERIMENT}{name}"], output / name.replace("/", "-")))
+        except ConfigError as error:  # of its settings, which were read only now
+            problem = str(error)
         except Exception as error:  # one experiment's defect must not take the others with it
-            traceback.print_exc()
+            print(safe_url(traceback.format_exc()), end="", file=sys.stderr)
             problem = f"{type(error).__name__}: {error}"
         if problem:
-            say(f"{name}: {problem}")
+            say(safe_url(f"{name}: {problem}"))
             failed.append(name)
     return failed
 
@@ -55,8 +60,13 @@ def composed(overrides: Sequence[str], output: Path) -> DictConfig:
     """Compose the configuration of one experiment, and give Hydra its own part; ``output`` is the session's folder.
 
     Hydra must have been told where the configurations are.
+
+    Raises:
+        ConfigError: a file of it, or what is composed, is refused by :mod:`search.hydra_settings`.
     """
+    check_files()  # an experiment of a list was in nothing that has been looked at
     config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    check_composed(config)
     with open_dict(config):
         config.hydra.runtime.output_dir = str(output)
     HydraConfig.instance().set_config(config)

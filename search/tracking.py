@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from search.claims import locked
+from search.names import checked_name
 from search.patience import Patience
 from search.tracking_client import PatientClient
 
@@ -39,6 +40,7 @@ class Tracker:
         say: takes a line when waiting begins and one when it has ended.
 
     Raises:
+        ConfigError: the store is local, and the experiment's name cannot be that of a folder below ``artifacts``.
         StorageUnreachable: the server or database stayed out of reach; likewise every method.
     """
 
@@ -57,6 +59,8 @@ class Tracker:
         self._study, self._uid = study, uid
         location = None
         if uri.startswith("sqlite:///"):
+            for part in experiment.split("/"):  # a group of datasets, as group/name, may name folders in folders
+                checked_name(part, "each part of tracking.experiment")
             location = (artifacts / experiment).resolve().as_uri()
             file = Path(uri.removeprefix("sqlite:///"))
             opening: AbstractContextManager[None] = locked(

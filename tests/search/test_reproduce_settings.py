@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from gan.generators import build_generator
 from search.candidate import Candidate
 from search.engines import LocalEngine
 from search.errors import RecordError
 from search.reproduce.record import RecordedSession
-from search.reproduce.settings import _config, build_session
+from search.reproduce.settings import _config, build_dataset, build_session
 from search.weights import save_generator
 from tests.test_config import composed
 
@@ -60,3 +61,67 @@ def test_only_training_again_needs_what_it_began_from(tiny_candidate: Candidate,
     found = build_session(session, {"training.start": str(tmp_path / "here")}, device=None, retrain=True)
     assert found.start is not None
     assert found.recipe.start == found.start.digest
+
+
+def session_of(text: str) -> RecordedSession:
+    return RecordedSession(text, {}, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'study: {name: "\\x24{oc.env:HOME}"}',
+        'study: {"\\x24{oc.env:HOME}": 1}',
+        'study: [[1, {a: "\\u0024{b}"}]]',
+        "study: {name: '\\${b}'}",
+        'v0: "a"\n' + "".join(f'v{n}: "\\x24{{v{n - 1}}}\\x24{{v{n - 1}}}"\n' for n in range(1, 40)),
+    ],
+    ids=["value", "name", "list", "escaped", "doubled"],
+)
+def test_interpolations_are_found_however_they_are_written(text: str) -> None:
+    with pytest.raises(RecordError, match="must be resolved, without interpolations"):
+        _config(session_of(text), {})
+
+
+def test_a_comment_is_no_interpolation() -> None:
+    assert _config(session_of("a: 1 # ${b}"), {}).a == 1
+
+
+def test_a_recorded_dataset_writes_below_our_own_cache_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for place in range(6):
+            Image.new("RGB", (8, 8), (place, 0, 0)).save(tmp_path / "images" / name / f"{place}.png")
+    text = (
+        "cache_folder: /nowhere\n"
+        f"dataset: {{_target_: gan.data.load_image_folder_dataset, root: {tmp_path}/images, image_size: 8,"
+        f" cache_dir: {tmp_path}/victim}}\n"
+    )
+    dataset = build_dataset(session_of(text), {"cache_folder": str(tmp_path / "cache")})
+    assert len(dataset.train) + len(dataset.test) == 12
+    assert not (tmp_path / "victim").exists()
+    assert list((tmp_path / "cache" / "data").iterdir())
+
+
+def test_a_recorded_dataset_is_downloaded_to_our_own_folder() -> None:
+    text = "dataset: {_target_: gan.data.load_torchvision_dataset, kind: mnist, root: /victim, download: false}\n"
+    found = _config(session_of(text), {}).dataset
+    assert (found.root, found.download) == (".cache/data", True)
+    assert _config(session_of(text), {"dataset.root": "mine"}).dataset.root == "mine"
+    parquet = "dataset: {_target_: gan.data.load_parquet_dataset, root: /data, layout: mnist, cache_dir: /victim}\n"
+    found = _config(session_of(parquet), {}).dataset
+    assert (found.root, found.cache_dir) == ("/data", ".cache/data")
+
+
+@pytest.mark.parametrize("name", ["gan.data.load_torchvision_dataset", "search.ray_engine.RayEngine"])
+@pytest.mark.parametrize("text", ["dataset: {seed: NODE}", "limits: {rows: [NODE]}", "training: NODE"])
+def test_what_writes_has_its_own_place_in_a_record(name: str, text: str) -> None:
+    node = f"{{_target_: {name}, root: /victim, address: evil}}"
+    with pytest.raises(RecordError, match=r"as its (dataset|engine) only"):
+        _config(session_of(text.replace("NODE", node)), {})
+
+
+@pytest.mark.parametrize("text", ["", "null", "dataset: 3", "dataset: null", "proving: 3"])
+def test_a_record_without_a_dataset_is_refused(text: str) -> None:
+    with pytest.raises(RecordError, match="the recorded configuration must"):
+        build_dataset(session_of(text), {})

@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
+from search.errors import ConfigError
 from search.tracking import Tracker
 
 
@@ -70,3 +71,10 @@ def test_a_study_is_one_parent_with_children_and_survives_a_restart(uri: str, tm
         "trials": "first",  # somebody may have changed it
         "studies": "new",
     }
+
+
+@pytest.mark.parametrize("name", ["../../outside", "a/../../b", "/tmp/x", ".ssh", "", "a//b"])
+def test_no_name_of_an_experiment_leads_out_of_the_folder_of_artifacts(name: str, uri: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tracking\.experiment must begin with"):
+        Tracker(uri=uri, experiment=name, artifacts=tmp_path / "artifacts", study="s", uid="u")
+    assert list(tmp_path.iterdir()) == []
