@@ -10,13 +10,11 @@ from zk.benchmark.report.text import table
 _MISSING = "not counted yet"
 
 
-_BY_HAND = (
-    "An audit by hand found 22 things that these inputs did not: names that a bundle's sender chose, checkpoints with",
-    "which torch wrote beyond its memory, archives with two directories, sizes that show only when they are taken. They",
-    "are mended, each with a test ([the changelog](../../CHANGELOG.md), Fixed; [what is bounded](../limits.md)), but for",
-    "a key's trailing zeros where the verifier has neither model nor pin, and fields of cached figures, which nobody",
-    "else writes.",
-)
+_BY_HAND = """\
+An audit by hand found 22 things that these inputs did not: names that a bundle's sender chose, checkpoints with which
+torch wrote beyond its memory, archives with two directories, sizes that show only when they are taken. They are mended,
+each with a test ([the changelog](../../CHANGELOG.md), Fixed; [what is bounded](../limits.md)), but for a key's trailing
+zeros where the verifier has neither model nor pin, and fields of cached figures, which nobody else writes."""
 
 
 def page_lines(content: Mapping[str, Any]) -> list[str]:
@@ -28,7 +26,7 @@ def page_lines(content: Mapping[str, Any]) -> list[str]:
         "here and in `docs/results/hardening.json`.",
         "",
         *table(("what", "command", "figure"), _summary(content)),
-        *_BY_HAND,
+        *_BY_HAND.splitlines(),
         *_mutants(content["mutation"]),
         *_house(content["house"]),
         *_readers(content["fuzz"], content["fuzz_findings_kept"]),
