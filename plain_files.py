@@ -43,7 +43,8 @@ def read_plain(path: Path, *, most_bytes: int) -> bytes:
         ValueError: it has more than ``most_bytes``, or is no plain file.
     """
     with open_plain(path) as stream:
-        content = stream.read(most_bytes + 1)
-    if len(content) > most_bytes:
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(min(size, most_bytes) + 1)  # as much memory is taken as is asked for
+    if max(size, len(content)) > most_bytes:
         raise ValueError(f"it has more than {most_bytes:,} bytes")
     return content

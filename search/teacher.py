@@ -53,11 +53,9 @@ def check_start_of(space: SearchSpace, start: Start | None, *, num_classes: int,
     """
     if start is None:
         return
-    spec = space.only_spec(num_classes=num_classes, image_size=image_size)
-    if spec is None:
-        return
     try:
-        check_start(spec, start)
+        if (spec := space.only_spec(num_classes=num_classes, image_size=image_size)) is not None:
+            check_start(spec, start)
     except SpecError as error:
         raise ConfigError(f"training.start does not fit the search space: {error}") from error
 

@@ -29,7 +29,8 @@ def named_class(values: Sequence[float]) -> int | None:
 def _same_class(result: BundleVerification, one_hot: str) -> str:
     if not any(check.name in _NAMING and check.state is CheckState.PASSED for check in result.checks):
         raise VerificationError(
-            "which public values are the class must follow from the model, not from the sender; give --model"
+            "which public values are the class must follow from the model, not from the sender; give --model, and "
+            "leave --no-rebuild out"
         )
     inputs = [(tensor.name, values) for tensor, values in result.tensors if tensor.role == "input"]
     outputs = [values for tensor, values in result.tensors if tensor.role == "output"]

@@ -36,7 +36,7 @@ def refuse_external(model: onnx.ModelProto) -> None:
     """
     nodes = [node for function in model.functions for node in function.node]
     for tensor in (*_tensors_of_graph(model.graph), *_tensors_of_nodes(nodes)):
-        if uses_external_data(tensor):
+        if uses_external_data(tensor) or tensor.external_data:
             raise ValueError(
                 f"its weights must be in the file itself; {tensor.name!r:.60} is in another: save it with "
                 "onnx.save(..., save_as_external_data=False)"

@@ -36,7 +36,11 @@ def restore(state: TrainingState, saved: Mapping[str, Any]) -> None:
                 raise ValueError("history must be of numbers by name")
         optimizers = {name: _fitting(getattr(state, name), saved[name]) for name in OPTIMIZERS}
         state.load_state_dict({**saved, **optimizers})
+    except torch.OutOfMemoryError:  # says nothing about the file
+        raise
     except (KeyError, TypeError, AttributeError, RuntimeError, IndexError, OverflowError) as error:
+        if "allocate memory" in str(error):  # the processor's allocator has no error class of its own
+            raise
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

@@ -98,3 +98,23 @@ def test_an_identity_is_names_with_digests(
     torch.save(content, path)
     with pytest.raises(DamagedCheckpointError, match="identity must be names with digests"):
         train(tiny_spec, tiny_dataset, tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_runs_out_says_nothing_about_the_file(
+    error: Exception,
+    tiny_spec: GeneratorSpec,
+    tiny_dataset: ImageDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train(tiny_spec, tiny_dataset, tmp_path, 1)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gan.training.state.TrainingState.load_state_dict", fail)
+    with pytest.raises(type(error), match="memory"):
+        train(tiny_spec, tiny_dataset, tmp_path, 2)

@@ -162,8 +162,13 @@ def _sizes_are_known(model: onnx.ModelProto) -> bool:
     Raises:
         LoweringError: a tensor is too large, or all are together, or shapes do not agree.
     """
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]  # what the file says of its tensors is nobody's finding
+    for slot in bare.graph.output:
+        slot.type.tensor_type.ClearField("shape")
     try:
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+        graph = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise LoweringError(f"the model's shapes must be known; {error}") from error
     sizes: dict[str, int] = {}
@@ -176,7 +181,7 @@ def _sizes_are_known(model: onnx.ModelProto) -> bool:
             sizes[slot.name] = size
     if sum(sizes.values()) > MOST_ELEMENTS_IN_ALL:
         raise LoweringError(f"all tensors must have at most {MOST_ELEMENTS_IN_ALL:,} elements")
-    return all(name in sizes for node in graph.node for name in node.output if name)
+    return not model.functions and all(name in sizes for node in graph.node for name in node.output if name)
 
 
 def _run(model: onnx.ModelProto, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float64]]:

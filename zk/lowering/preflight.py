@@ -19,6 +19,11 @@ from zk.types import Budget
 BUDGET = Budget(memory_bytes=4 * 2**30, wall_seconds=60)
 """More than a model takes whose every tensor is small enough; onnxruntime itself takes a few hundred megabytes."""
 
+_RANDOM = frozenset(
+    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+)
+"""Operators that give something else at each run."""
+
 Feed = Mapping[str, NDArray[Any]]
 
 
@@ -37,8 +42,10 @@ def check_runs(model: onnx.ModelProto, feeds: Sequence[Feed]) -> None:
     The same runs in this process then take no more: what a model computes with equal inputs is the same.
 
     Raises:
-        LoweringError: one of them failed, or took more than :data:`BUDGET`.
+        LoweringError: it draws at random, or one of them failed, or took more than :data:`BUDGET`.
     """
+    if drawn := [node.op_type for node in model.graph.node if node.op_type in _RANDOM]:
+        raise LoweringError(f"a circuit draws nothing at random; found {drawn[0]}; export the model without it")
     with tempfile.TemporaryDirectory(prefix="zk-preflight-") as name:
         folder = Path(name)
         (folder / "model.onnx").write_bytes(model.SerializeToString())

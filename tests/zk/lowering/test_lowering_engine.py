@@ -118,7 +118,26 @@ def test_sizes_that_are_computed_are_found_out_in_another_process() -> None:
     ]
     weights = {"zero": np.zeros(1, np.float32), "big": np.array(2e9, np.float32), "axis": np.array([0])}
     with pytest.raises(LoweringError, match="onnxruntime must run the model; (out_of_memory|refused)"):
-        lower(model(*nodes, **weights), [Rule("r", "", as_maximum)])
+        lower(declared(model(*nodes, **weights)), [Rule("r", "", as_maximum)])
+
+
+def declared(found: onnx.ModelProto) -> onnx.ModelProto:
+    """As a sender would have it: all that no inference finds is said to be small."""
+    for name, kind in (("sides", TensorProto.INT64), ("filled", TensorProto.FLOAT)):
+        found.graph.value_info.append(helper.make_tensor_value_info(name, kind, [1]))
+    return found
+
+
+def test_what_is_drawn_is_refused_where_sizes_are_computed() -> None:
+    drawn = helper.make_node("RandomNormalLike", ["x"], ["noise"])
+    sides = helper.make_node("Shape", ["noise"], ["sides"])
+    filled = helper.make_node("ConstantOfShape", ["counts"], ["filled"])
+    counts = helper.make_node("NonZero", ["noise"], ["places"])
+    whole = helper.make_node("Reshape", ["places", "flat"], ["counts"])
+    added = helper.make_node("Add", ["x", "filled"], ["y"])
+    network = model(drawn, sides, counts, whole, filled, added, flat=np.array([-1]))
+    with pytest.raises(LoweringError, match="draws nothing at random; found RandomNormalLike"):
+        lower(network, [Rule("r", "", as_maximum)])
 
 
 def test_all_tensors_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
