@@ -20,7 +20,7 @@ from atomic_files import replacing
 from gan.data.types import Split, content_digest
 from gan.errors import DataError
 from plain_archives import check_plain
-from plain_files import check_plain_file, open_plain
+from plain_files import open_plain
 
 _FORMAT_VERSION = 1
 _TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -91,7 +91,6 @@ def cached_splits(
 def _read(path: Path) -> Splits | None:
     """Read a cache file; None where it is absent or not what was written."""
     try:
-        check_plain_file(path)  # check_plain goes by the name
         check_plain(path)
         with open_plain(path) as stream, zipfile.ZipFile(stream) as archive:
             most = os.fstat(stream.fileno()).st_size
