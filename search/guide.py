@@ -12,6 +12,7 @@ import torch
 from gan.data import ImageDataset
 from gan.guide import Guide, GuideSpec, load_or_train_guide
 from gan.training import TrainingRecipe
+from search.shipped_guides import SHIPPED_GUIDES, shipped_guide
 
 GUIDES = "guides"
 """Where they are kept, in the cache folder."""
@@ -31,13 +32,19 @@ def recipe_guide(
     cache: Path | None,
     say: Callable[[str], None] = _silent,
 ) -> Guide | None:
-    """Load the guides that ``recipe`` asks for from ``cache / "guides"``, or train them; None where it has none."""
+    """Load the guides that ``recipe`` asks for, or train them; None where it has none.
+
+    One that came with the project is taken before one in ``cache / "guides"``: all machines then learn from the same.
+
+    Raises:
+        RecordError: a file that came with the project is damaged.
+    """
     if recipe.guide is None:
         return None
 
     def found(spec: GuideSpec) -> Guide:
         started = time.monotonic()
-        guide = load_or_train_guide(
+        guide = shipped_guide(spec, dataset, device=device, folder=SHIPPED_GUIDES) or load_or_train_guide(
             spec,
             dataset,
             device=device,

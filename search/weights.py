@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from atomic_files import write_bytes, write_text
 from gan.generators import Generator, build_generator
@@ -36,13 +37,23 @@ def save_generator(folder: Path, spec: GeneratorSpec, generator: nn.Module, *, h
     write_text(folder / SPEC_NAME, spec.to_json())
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     if half:
-        weights = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
-        if wrong := [name for name, value in weights.items() if not bool(value.isfinite().all())]:
-            raise RecordError(
-                f"weights must be finite and at most {torch.finfo(torch.half).max:,.0f} to be kept in half precision; "
-                f"{wrong[0]} has others; keep them as they are"
-            )
+        weights = halved(weights)
     write_bytes(folder / WEIGHTS_NAME, save(weights))
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Round matrices and kernels to half precision; what has one dimension or none stays as it is.
+
+    Raises:
+        RecordError: a weight has no place in half precision.
+    """
+    found = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
+    if wrong := [name for name, value in found.items() if not bool(value.isfinite().all())]:
+        raise RecordError(
+            f"weights must be finite and at most {torch.finfo(torch.half).max:,.0f} to be kept in half precision; "
+            f"{wrong[0]} has others; keep them as they are"
+        )
+    return found
 
 
 def weights_sha256(folder: Path) -> str:

@@ -9,7 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gan", "zk", "evaluation", "search")
 FLOORS = [
-    {"search.__main__", "search.tiers.__main__", "search.reproduce.__main__", "search.released.__main__"},
+    {
+        "search.__main__",
+        "search.tiers.__main__",
+        "search.reproduce.__main__",
+        "search.released.__main__",
+        "search.ship_guides",
+    },
     {"search.configured", "search.reproduce.run"},
     {"search.reproduce.late"},
     {"search.reproduce.work"},

@@ -4,7 +4,7 @@ It is trained on the training images alone and never scores: the scoring network
 """
 
 from gan.guide.energy import EnergyDistance, EnergySettings
-from gan.guide.files import guide_key, load_or_train_guide
+from gan.guide.files import guide_key, load_or_train_guide, restored_guide
 from gan.guide.network import GuideNetwork
 from gan.guide.selection import evened, selected
 from gan.guide.several import SeveralDistances, guided_distance
@@ -22,6 +22,7 @@ __all__ = [
     "guide_key",
     "guided_distance",
     "load_or_train_guide",
+    "restored_guide",
     "selected",
     "train_guide",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from atomic_files import write_bytes
 from gan.archive import read_archive
@@ -78,26 +79,53 @@ def read_guide(path: Path, spec: GuideSpec, dataset: ImageDataset, *, device: to
     Raises:
         DataError: the file is damaged, or holds a guide of another shape.
     """
-    network = build_guide_network(spec, dataset, device=device)
     key = guide_key(spec, dataset)
 
-    def parse(content: Any) -> tuple[str, torch.Tensor, float, float]:
-        network.load_state_dict(content["network"])
-        margins = content["margins"]
-        if not isinstance(margins, torch.Tensor):
-            raise TypeError(f"margins must be a tensor; got {type(margins).__name__}")
-        return content["key"], margins, float(content["accuracy"]), float(content["train_seconds"])
+    def parse(content: Any) -> tuple[str, Guide]:
+        weights, margins, *figures = (content[name] for name in ("network", "margins", "accuracy", "train_seconds"))
+        return content["key"], restored_guide(spec, dataset, weights, margins, figures, device=device)
 
-    found, margins, accuracy, seconds = read_archive(
+    found, guide = read_archive(
         path, parse, wanted="hold a trained guide", refused=DataError, device=torch.device("cpu")
     )
     if found != key:
         raise DataError(f"{path} must hold the guide {key}; got {found}")
+    return guide
+
+
+def restored_guide(
+    spec: GuideSpec,
+    dataset: ImageDataset,
+    weights: Mapping[str, Tensor],
+    margins: Tensor,
+    figures: Sequence[float],
+    *,
+    device: torch.device,
+) -> Guide:
+    """Make the guide of ``spec`` and ``dataset`` that has been trained before.
+
+    Args:
+        spec: its shape and training.
+        dataset: the images that it was trained on.
+        weights: of its network, by name.
+        margins: float32 [N], of the training images.
+        figures: its accuracy on the test split, in [0, 1], and the seconds that its training took.
+        device: where the network goes.
+
+    Raises:
+        ValueError: the margins are not finite ones of each training image.
+        RuntimeError: the weights are of another network.
+    """
+    if not isinstance(margins, Tensor):
+        raise TypeError(f"margins must be a tensor; got {type(margins).__name__}")
     if margins.shape != (len(dataset.train),) or margins.dtype != torch.float32:
-        raise DataError(
-            f"{path} must hold a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
+        raise ValueError(
+            f"it must have a float32 margin for each of {len(dataset.train)} images; got {margins.dtype} "
             f"{list(margins.shape)}"
         )
     if not bool(margins.isfinite().all()):
-        raise DataError(f"{path} must hold finite margins; some are not")
+        raise ValueError("its margins must be finite; some are not")
+    network = build_guide_network(spec, dataset, device=device)
+    network.load_state_dict(weights)
+    accuracy, seconds = (float(figure) for figure in figures)
     return Guide(network.eval().requires_grad_(False), margins, accuracy, seconds)

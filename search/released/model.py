@@ -16,6 +16,7 @@ from json_files import read_json
 from search.circuit import NETWORK_NAME, export_generator
 from search.errors import RecordError, ReleaseError
 from search.released.facts import check_facts
+from search.shipped_guides import SHIPPED_GUIDES
 from search.weights import SPEC_NAME, WEIGHTS_NAME, load_generator, weights_sha256
 from shipped_files import shipped_folder
 from zk.checked.options import CheckedOptions
@@ -128,7 +129,7 @@ class ReleasedModel:
 
 def is_name(text: str) -> bool:
     """Say whether a model may be called ``text``."""
-    return _NAME.fullmatch(text) is not None and text != SHIPPED.name
+    return _NAME.fullmatch(text) is not None and text not in (SHIPPED.name, SHIPPED_GUIDES.name)
 
 
 def released_names(root: Path = MODELS) -> list[str]:
