@@ -8,6 +8,7 @@ This module stands at the top level because ``gan`` and ``evaluation`` both read
 from __future__ import annotations
 
 import os
+import pickletools
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +22,14 @@ from plain_files import open_plain
 _END = struct.Struct("<4s4H2LH")  # what every archive ends with
 _LOCATOR = struct.Struct("<4sLQL")  # before it, where there is a 64-bit end record
 _END64 = struct.Struct("<4sQ2H2L4Q")  # before that
+_PICKLE = "data.pkl"
+_NAMING = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"}
+_KINDS = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_NAMES = {
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    *(f"torch {kind}Storage" for kind in _KINDS),
+}
 _ELSEWHERE = (*[0xFFFF] * 4, *[0xFFFFFFFF] * 2)  # numbers of an end record that say "see the 64-bit one"
 
 
@@ -48,6 +57,26 @@ def check_plain(path: Path) -> None:
             raise ValueError(f"its entries must not be compressed; {entry.filename!r} is")
     if sum(entry.file_size for entry in entries) > size:
         raise ValueError(f"its entries must have at most the file's {size:,} bytes; they declare more")
+
+
+def check_torch_archive(path: Path) -> None:
+    """Refuse an archive of torch that would grow when it is read, or that asks for more than tensors.
+
+    ``torch.load(weights_only=True)`` calls what a file names from a long list, with the file's own arguments: among them
+    ``bytearray`` and ``torch.FloatTensor``, to which a number is a size.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: as :func:`check_plain`, or it names something that no file of this project does.
+    """
+    check_plain(path)
+    with open_plain(path) as stream, zipfile.ZipFile(stream) as archive:
+        pickles = [name for name in archive.namelist() if name.rpartition("/")[2] == _PICKLE]
+        if len(pickles) != 1:
+            raise ValueError(f"it must have one entry {_PICKLE}; it has {len(pickles)}")
+        for opcode, argument, _ in pickletools.genops(archive.read(pickles[0])):
+            if opcode.name in _NAMING and (opcode.name != "GLOBAL" or argument not in _NAMES):
+                raise ValueError(f"it must hold tensors and plain values; it asks for {opcode.name} {argument!r}")
 
 
 def _check_directory(stream: BinaryIO, size: int) -> None:

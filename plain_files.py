@@ -10,15 +10,17 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for its writer
 
-def open_plain(path: Path) -> BinaryIO:
-    """Open ``path``, or what it links to, for reading.
+
+def open_plain(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open ``path`` for reading, or what it links to, unless ``follow`` is false.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or is a link that is not to be followed.
         ValueError: it is no plain file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for its writer
+    descriptor = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError("it is no plain file")

@@ -11,7 +11,7 @@ import torch
 
 from atomic_files import write_bytes
 from evaluation.errors import CacheFileError
-from plain_archives import check_content, check_plain
+from plain_archives import check_content, check_torch_archive
 
 
 def save_tensors_atomically(path: Path, payload: dict[str, object]) -> None:
@@ -28,7 +28,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
         CacheFileError: the file is damaged or holds something else.
     """
     try:
-        check_plain(path)
+        check_torch_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             payload = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from gan.errors import GanError
-from plain_archives import check_content, check_plain
+from plain_archives import check_content, check_torch_archive
 from plain_files import open_plain
 
 _ARCHIVE = b"PK\x03\x04"
@@ -37,7 +37,7 @@ def read_archive(
         with open_plain(path) as stream:
             if stream.read(len(_ARCHIVE)) != _ARCHIVE:
                 raise ValueError("it is no archive as torch writes them")
-        check_plain(path)
+        check_torch_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
         check_content(content)
         return parse(content)

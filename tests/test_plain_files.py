@@ -16,6 +16,10 @@ def test_plain_files_are_read_through_links_too(tmp_path: Path) -> None:
         assert read_plain(tmp_path / name, most_bytes=3) == b"abc"
         with open_plain(tmp_path / name) as stream:
             assert stream.read(2) == b"ab"
+    with open_plain(tmp_path / "file", follow=False) as stream:
+        assert stream.read() == b"abc"
+    with pytest.raises(OSError, match="link"):
+        open_plain(tmp_path / "link", follow=False)
     with pytest.raises(ValueError, match="more than 2 bytes"):
         read_plain(tmp_path / "file", most_bytes=2)
 

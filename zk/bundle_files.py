@@ -15,7 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
+from plain_files import open_plain
 from zk.bundle_format import MAX_PARTS, BundleError, member_limit_bytes, member_names
 from zk.errors import ArtifactError
 
@@ -134,22 +136,19 @@ def _read_folder(path: Path) -> dict[str, bytes]:
 
 
 def _read_plain(path: Path, name: str) -> bytes:
-    # Without O_NONBLOCK, opening a pipe would wait for ever.
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open_plain(path, follow=False) as handle:
+            content = handle.read(member_limit_bytes(name) + 1)
     except OSError as error:
         raise BundleError("container", f"{name} must be a plain file, not a link; {error.strerror}") from error
-    with open(descriptor, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BundleError("container", f"{name} must be a plain file")
-        content = handle.read(member_limit_bytes(name) + 1)
+    except ValueError as error:
+        raise BundleError("container", f"{name} must be a plain file; {error}") from error
     _require_size(name, len(content))
     return content
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
-    _check_directory(path)
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as handle, zipfile.ZipFile(handle) as archive:
         entries = archive.infolist()
         # zipfile cuts a name at its first NUL; the name as stored is the one to judge
         wanted = _require_names([entry.orig_filename for entry in entries])
@@ -160,15 +159,25 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     return {name: found[name] for name in wanted}
 
 
-def _check_directory(path: Path) -> None:
-    """Bound the directory before zipfile builds an object for each of its entries."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise BundleError("container", f"{path} must be a folder or a plain file")
-    with path.open("rb") as handle:
-        size = handle.seek(0, os.SEEK_END)
-        tail = min(size, _END_RECORD.size + _ZIP64_LOCATOR_BYTES)
-        handle.seek(size - tail)
-        ending = handle.read(tail)
+def _opened(path: Path) -> BinaryIO:
+    """Open a zip whose directory is bounded: zipfile builds an object for each of its entries."""
+    try:
+        handle = open_plain(path)
+    except ValueError as error:
+        raise BundleError("container", f"{path} must be a folder or a plain file; {error}") from error
+    try:
+        _check_directory(handle)
+    except BaseException:
+        handle.close()
+        raise
+    return handle
+
+
+def _check_directory(handle: BinaryIO) -> None:
+    size = handle.seek(0, os.SEEK_END)
+    tail = min(size, _END_RECORD.size + _ZIP64_LOCATOR_BYTES)
+    handle.seek(size - tail)
+    ending = handle.read(tail)
     magic, *_, directory_bytes, _, comment_bytes = _END_RECORD.unpack(ending[-_END_RECORD.size :])
     if magic != _END_MAGIC or comment_bytes or ending.startswith(_ZIP64_MAGIC):
         raise BundleError("container", "a zip must end with its end record, without a comment and not as zip64")
