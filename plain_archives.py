@@ -62,8 +62,8 @@ def check_plain(path: Path) -> None:
 def check_torch_archive(path: Path) -> None:
     """Refuse an archive of torch that would grow when it is read, or that asks for more than tensors.
 
-    ``torch.load(weights_only=True)`` calls what a file names from a long list, with the file's own arguments: among them
-    ``bytearray`` and ``torch.FloatTensor``, to which a number is a size.
+    ``torch.load(weights_only=True)`` calls what a file names from a long list, with the file's own arguments; to some
+    of these, as to ``bytearray`` and ``torch.FloatTensor``, a number is a size.
 
     Raises:
         OSError: it cannot be read.

@@ -14,6 +14,7 @@ from gan.data.parquet import find_files
 from gan.errors import DataError
 from search.finding import Finding, State
 from search.released.model import released_names
+from search.shipped_guides import SHIPPED_GUIDES
 from zk.circuit_cost import CircuitCost, usable_rows
 from zk.cost import calibrated_path, machine_cost_model, predict_cost
 from zk.errors import ArtifactError
@@ -35,7 +36,7 @@ def diagnose(srs_folder: Path, data_folder: Path | None) -> Iterable[Finding]:
     yield _enough("memory", memory.available, SEARCH_BYTES, f"of {_gib(memory.total)}")
     yield _enough("disk", shutil.disk_usage(Path.cwd()).free, STUDY_DISK_BYTES, f"below {Path.cwd()}")
     yield _gpu()
-    yield _scoring_networks()
+    yield from _networks()
     yield Finding("models", State.GOOD, ", ".join(released_names()) or "none come with the project")
     yield _data(data_folder)
     yield srs_finding(srs_folder)
@@ -116,11 +117,12 @@ def _gpu() -> Finding:
     return Finding("GPU", State.NOTE, f"none that torch {torch.__version__} finds; training runs on the processor")
 
 
-def _scoring_networks() -> Finding:
-    count = sum(1 for _ in SHIPPED.glob("*.safetensors"))
-    if count:
-        return Finding("scoring networks", State.GOOD, f"{count} come with the project, for CIFAR-10")
-    return Finding("scoring networks", State.NOTE, "none come with this installation; they are trained when needed")
+def _networks() -> Iterable[Finding]:
+    for name, folder, what in (("scoring networks", SHIPPED, "they are"), ("guides", SHIPPED_GUIDES, "each is")):
+        if count := sum(1 for _ in folder.glob("*.safetensors")):
+            yield Finding(name, State.GOOD, f"{count} come with the project, for CIFAR-10")
+        else:
+            yield Finding(name, State.NOTE, f"none come with this installation; {what} trained when needed")
 
 
 def _data(folder: Path | None) -> Finding:
