@@ -8,8 +8,8 @@ from zk.bundle_verdict import BundleVerification, Check, CheckState, run_check
 from zk.errors import VerificationError
 
 CLASS = "class"
-_NAMING = ("rebuild", "public_tensors")
-"""Checks that compare with the model what public values are called; elsewhere names are the sender's word."""
+_REBUILD, _PINNED, _NAMED = "rebuild", "pinned_vk", "public_tensors"
+"""Checks that say which circuit was proved, and what its public values are called; both are else the sender's word."""
 
 
 def check_class(result: BundleVerification, one_hot: str) -> Check:
@@ -27,10 +27,11 @@ def named_class(values: Sequence[float]) -> int | None:
 
 
 def _same_class(result: BundleVerification, one_hot: str) -> str:
-    if not any(check.name in _NAMING and check.state is CheckState.PASSED for check in result.checks):
+    passed = {check.name for check in result.checks if check.state is CheckState.PASSED}
+    if _REBUILD not in passed and not {_PINNED, _NAMED} <= passed:
         raise VerificationError(
-            "which public values are the class must follow from the model, not from the sender; give --model, and "
-            "leave --no-rebuild out"
+            "which circuit was proved, and which of its public values are the class, must not be the sender's word; "
+            "give --model and leave --no-rebuild out, or for a checked circuit pin the key with --vk-sha256"
         )
     inputs = [(tensor.name, values) for tensor, values in result.tensors if tensor.role == "input"]
     outputs = [values for tensor, values in result.tensors if tensor.role == "output"]

@@ -30,7 +30,7 @@ def verified(
 ) -> BundleVerification:
     bundle = cast(Bundle, SimpleNamespace(manifest=SimpleNamespace(public=tensors)))
     values = PublicValues((one_hot,), (IMAGE, logits))
-    passed = tuple(Check(name, CheckState.PASSED, "") for name in ("public_tensors", "ezkl"))
+    passed = tuple(Check(name, CheckState.PASSED, "") for name in ("public_tensors", "rebuild", "ezkl"))
     return BundleVerification(passed, (), bundle, values)
 
 
@@ -74,4 +74,19 @@ def test_names_must_follow_from_the_model(state: CheckState | None) -> None:
     result = dataclasses.replace(verified(), checks=(*naming, Check("ezkl", CheckState.PASSED, "")))
     check = check_class(result, "one_hot")
     assert check.state is not CheckState.PASSED
-    assert state is not None or "must follow from the model" in check.reason
+    assert state is not None or "must not be the sender's word" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("passed", "state"),
+    [
+        (("rebuild",), CheckState.PASSED),
+        (("public_tensors", "pinned_vk"), CheckState.PASSED),
+        (("public_tensors",), CheckState.FAILED),
+        (("public_tensors", "pinned_settings", "pinned_model"), CheckState.FAILED),
+        (("pinned_vk", "pinned_settings"), CheckState.FAILED),
+    ],
+)
+def test_the_circuit_must_be_known_and_its_values_named(passed: tuple[str, ...], state: CheckState) -> None:
+    checks = tuple(Check(name, CheckState.PASSED, "") for name in (*passed, "ezkl"))
+    assert check_class(dataclasses.replace(verified(), checks=checks), "one_hot").state is state

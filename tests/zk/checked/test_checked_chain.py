@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from tests.zk.test_chain import K, Z, exported
+from zk.bundle import read_bundle
 from zk.chain import write_chain
 from zk.export import run_onnx
 from zk.prove import main as prove_main
@@ -42,7 +44,11 @@ def test_a_proof_shows_the_class(tmp_path: Path, capsys: pytest.CaptureFixture[s
     proved = capsys.readouterr().out
     assert "wiring linked" in proved
     verifying = [str(bundle), "--srs", str(srs_path(tmp_path / "srs", LOGROWS)), "--model", str(chain)]
-    assert verify_main([*verifying, "--no-rebuild", "--same-class", "one_hot"]) == (0 if wanted else 1)
+    trusting = [*verifying, "--no-rebuild", "--same-class", "one_hot"]
+    assert verify_main(trusting) == 1
+    assert "must not be the sender's word" in capsys.readouterr().out
+    key = hashlib.sha256(read_bundle(bundle).vk).hexdigest()
+    assert verify_main([*trusting, "--vk-sha256", key]) == (0 if wanted else 1)
     report = capsys.readouterr().out
     assert "values from" in report
     assert ("was asked for and found" if wanted else "REJECTED: class") in report
