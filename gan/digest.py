@@ -31,8 +31,8 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 def settled_form(record: DataclassInstance, later: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a dataclass by name, without those of ``later`` that are at their defaults.
 
-    ``later`` names fields that came after digests were first taken: what was made before them keeps its digest. A field
-    that is a dataclass may have a ``LATER_FIELDS`` of its own.
+    ``later`` names fields that came after digests were first taken: what was made before them keeps its digest. A
+    dataclass that is a field, or in a tuple that is one, may have a ``LATER_FIELDS`` of its own.
     """
     form = asdict(record)
     for field in fields(record):
@@ -41,4 +41,6 @@ def settled_form(record: DataclassInstance, later: Sequence[str]) -> dict[str, A
             del form[field.name]
         elif own := getattr(value, "LATER_FIELDS", ()):
             form[field.name] = settled_form(value, own)
+        elif isinstance(value, tuple) and any(hasattr(item, "LATER_FIELDS") for item in value):
+            form[field.name] = tuple(settled_form(item, item.LATER_FIELDS) for item in value)
     return form

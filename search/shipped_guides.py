@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -39,7 +38,7 @@ def ship_guide(guide: Guide, spec: GuideSpec, dataset: ImageDataset, folder: Pat
     facts = {
         "digest": path.stem,
         "dataset": dataset.digest,
-        "spec": asdict(spec),
+        "spec": spec.form,
         "accuracy": guide.accuracy,
         "train_seconds": guide.train_seconds,
         "weights_sha256": hashlib.sha256(data).hexdigest(),

@@ -13,6 +13,7 @@ from gan.data import Split, to_signed_unit
 from gan.errors import SpecError
 from gan.guide.moments import RATE, MomentMatching
 from gan.guide.network import GuideNetwork
+from gan.guide.poses import posed
 from gan.guide.views import View, pooled
 
 _ROWS = 500
@@ -38,6 +39,9 @@ class EnergySettings:
             (:class:`gan.guide.views.Projections`), as a distance of its own; 0 leaves it out.
         quarters: means of the last map's quarters are looked at (:func:`gan.guide.views.quartered`), as another one.
         bf16: guides look at images in bfloat16, too, where the training computes in it.
+        shift: pixels, at most, by which images are moved before guides look at them, and mirrored where the data may
+            be (:func:`gan.guide.poses.posed`): what only one place in the image makes of a network is not learnt; 0
+            has them look at images as they are.
         guides_per_step: how many of several guides look at a batch, drawn anew for each; 0 has all of them look.
     """
 
@@ -48,6 +52,7 @@ class EnergySettings:
         "guides_per_step",
         "moments_rate",
         "quarters",
+        "shift",
     )
 
     weight: float = 8.0
@@ -60,6 +65,7 @@ class EnergySettings:
     guides_per_step: int = 0
     moments_rate: float = RATE
     quarters: bool = False
+    shift: int = 0
 
     def __post_init__(self) -> None:
         if not (0 < self.weight < math.inf and 0 <= self.whitening <= 1 and 0 <= self.moments < math.inf):
@@ -71,6 +77,8 @@ class EnergySettings:
             raise SpecError(f"moments_rate must be a share, in (0, 1]; got {self.moments_rate}")
         if not 0 <= self.projections <= _MOST_PROJECTIONS:
             raise SpecError(f"projections must be in 0..{_MOST_PROJECTIONS}; got {self.projections}")
+        if self.shift < 0:
+            raise SpecError(f"shift must be at least 0 pixels; got {self.shift}")
         if self.guides_per_step < 0:
             raise SpecError(f"guides_per_step must be at least 0, which is all; got {self.guides_per_step}")
         if self.real_images < 1 or self.generated_images < _FEW:
@@ -102,7 +110,7 @@ class EnergyDistance(nn.Module):
         bf16: bool = False,
         view: View = pooled,
     ) -> None:
-        """Measure the real images of ``split``; ``mirrored``, every second one as its mirror image.
+        """Measure the real images of ``split``; ``mirrored``, images may be, and every second real one is.
 
         ``view`` says what is looked at, and with ``bf16`` the guide's maps are made in bfloat16.
         """
@@ -110,9 +118,12 @@ class EnergyDistance(nn.Module):
         if missing := [label for label in range(num_classes) if not bool((split.labels == label).any())]:
             raise SpecError(f"every class needs a real image to compare with; there is none of class {missing[0]}")
         self._network, self._settings = (network,), settings  # in a tuple: its weights are not this module's to save
-        self._bf16, self._view = bf16, view
+        self._bf16, self._view, self._flip = bf16, view, mirrored
+        poses = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            images = (_varied(part, mirrored) for part in torch.split(split.images, _ROWS))
+            images = (
+                self._moved(_varied(part, mirrored), poses, flip=False) for part in torch.split(split.images, _ROWS)
+            )
             parts = [view(part, self.maps(part)) for part in images]
         found, widths = torch.cat([torch.cat(part, dim=1) for part in parts]), [part.shape[1] for part in parts[0]]
         del parts
@@ -121,6 +132,13 @@ class EnergyDistance(nn.Module):
         self._moments = MomentMatching(self._real, rate=settings.moments_rate) if settings.moments else None
         self.register_buffer("recent", found.new_zeros(num_classes, settings.generated_images, found.shape[1]))
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64, device=found.device))
+
+    def posed(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Give generated ``images`` as the guide is to look at them."""
+        return self._moved(images, rng, flip=self._flip)
+
+    def _moved(self, images: Tensor, rng: torch.Generator, *, flip: bool) -> Tensor:
+        return posed(images, rng, shift=self._settings.shift, flip=flip) if self._settings.shift else images
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """Give the guide's maps of ``images`` [N, C, S, S] in [-1, 1], as float32, real and generated ones alike."""
@@ -145,9 +163,11 @@ class EnergyDistance(nn.Module):
         Args:
             images: generated ones [N, C, S, S] in [-1, 1].
             labels: their classes, [N].
-            rng: a CPU generator, which draws the real images.
-            maps: what :meth:`maps` gives of the images, where that is known.
+            rng: a CPU generator, which draws the real images, and poses.
+            maps: what :meth:`maps` gives of the images, where these are posed already.
         """
+        if maps is None:
+            images = self.posed(images, rng)
         features = self.features(images, maps)
         with torch.autocast(features.device.type, enabled=False):  # small differences of large numbers
             total = features.new_zeros(())

@@ -1,4 +1,4 @@
-"""The guide's network: three stages of convolutions, maxima over space, one linear layer."""
+"""The guide's network: three stages of convolutions, what is left over space, one linear layer."""
 
 from __future__ import annotations
 
@@ -10,23 +10,35 @@ from gan.guide.spec import GuideSpec
 
 
 class GuideNetwork(nn.Module):
-    """A small residual network on pixel-unshuffled images.
+    """A small residual network of one of two kinds, see :attr:`gan.guide.GuideSpec.network`.
 
     It is built and trained apart from the networks that score (He et al. 2016 for the residual blocks; Shi et al. 2016
-    for the shuffle, which quarters the work of the first stage).
+    for the shuffle, which quarters the work of the strided kind's first stage).
     """
 
     def __init__(self, spec: GuideSpec, *, num_classes: int, image_channels: int = 3) -> None:
         super().__init__()
         half, quarter, eighth = spec.widths
+        self._averaged = spec.network == "averaged"
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(nn.PixelUnshuffle(2), _convolution(4 * image_channels, half, stride=1)),
-                nn.Sequential(_convolution(half, quarter, stride=2), _Residual(quarter)),
-                nn.Sequential(_convolution(quarter, eighth, stride=2), _Residual(eighth)),
+                self._first(image_channels, half),
+                nn.Sequential(self._halving(half, quarter), _Residual(quarter)),
+                nn.Sequential(self._halving(quarter, eighth), _Residual(eighth)),
             ]
         )
         self.head = nn.Linear(eighth, num_classes)
+
+    def _first(self, channels: int, half: int) -> nn.Sequential:
+        if not self._averaged:
+            return nn.Sequential(nn.PixelUnshuffle(2), _convolution(4 * channels, half, stride=1))
+        full = max(1, half // 2)
+        return nn.Sequential(_convolution(channels, full, stride=1), *self._halving(full, half))
+
+    def _halving(self, inputs: int, outputs: int) -> nn.Sequential:
+        if not self._averaged:
+            return _convolution(inputs, outputs, stride=2)
+        return nn.Sequential(nn.AvgPool2d(2), *_convolution(inputs, outputs, stride=1))
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """Give the feature maps [N, width, S / 2^i, S / 2^i] of ``images`` [N, C, S, S] in [-1, 1], i from 1 to 3."""
@@ -38,7 +50,7 @@ class GuideNetwork(nn.Module):
 
     def logits(self, last: Tensor) -> Tensor:
         """Give the class logits [N, K] from the last feature map."""
-        found: Tensor = self.head(last.amax(dim=(2, 3)))
+        found: Tensor = self.head(last.mean(dim=(2, 3)) if self._averaged else last.amax(dim=(2, 3)))
         return found
 
     def forward(self, images: Tensor) -> Tensor:

@@ -30,8 +30,9 @@ class SeveralDistances(nn.Module):
             assert isinstance(terms, nn.ModuleList)
             first = terms[0]
             assert isinstance(first, EnergyDistance)
-            maps = first.maps(images)
-            found += [term(images, labels, rng, maps) for term in terms]
+            seen = first.posed(images, rng)
+            maps = first.maps(seen)
+            found += [term(seen, labels, rng, maps) for term in terms]
         return torch.stack(found).mean()
 
     def _drawn(self, rng: torch.Generator) -> list[nn.Module]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from gan.digest import json_digest
+from gan.digest import json_digest, settled_form
 from gan.errors import SpecError
+
+NETWORKS = ("strided", "averaged")
 
 STRIDE = 8
 """How much smaller than the images the last feature map is."""
@@ -25,7 +28,12 @@ class GuideSpec:
         label_smoothing: share of each target that is spread over all classes, in [0, 1).
         shift: random shifts of the images in pixels, at most.
         seed: of weights, order, mirrors and shifts.
+        network: ``strided`` halves maps by the steps of convolutions and knows a class by maxima over space;
+            ``averaged`` looks at images in full size first, halves by averages and knows a class by means. What one
+            kind cannot see the other may (docs/decisions/025-guides-of-two-kinds.md).
     """
+
+    LATER_FIELDS: ClassVar[tuple[str, ...]] = ("network",)
 
     widths: tuple[int, int, int] = (64, 128, 256)
     epochs: int = 14
@@ -35,6 +43,7 @@ class GuideSpec:
     label_smoothing: float = 0.1
     shift: int = 4
     seed: int = 5
+    network: str = "strided"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -56,7 +65,15 @@ class GuideSpec:
                 f"{self.label_smoothing} and {self.shift}"
             )
 
+        if self.network not in NETWORKS:
+            raise SpecError(f"a guide's network must be one of {', '.join(NETWORKS)}; got {self.network!r}")
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """Canonical form, as digests are taken of it."""
+        return settled_form(self, self.LATER_FIELDS)
+
     @property
     def digest(self) -> str:
-        """sha256 of the fields: equal specs, and only those, share it."""
-        return json_digest(asdict(self))
+        """sha256 of the canonical form: equal specs, and only those, share it."""
+        return json_digest(self.form)

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan.augment import windows
 from gan.data import ImageDataset, Split, to_signed_unit
 from gan.digest import json_digest, tensors_digest
 from gan.errors import SpecError, TrainingError
 from gan.guide.network import GuideNetwork, build_guide_network
+from gan.guide.poses import posed
 from gan.guide.spec import STRIDE, GuideSpec
 
 SKIPPED_SHARE = 0.15
@@ -33,7 +33,8 @@ class Guide:
             over the epochs. Low ones are ambiguous or mislabelled (Pleiss et al. 2020, "area under the margin").
         accuracy: on the test split, in [0, 1].
         train_seconds: wall clock of its training.
-        others: guides that see the distance beside it, and choose no images; they have no others of their own.
+        others: guides that see the distance beside it, and may have a say in which images are learnt from; they have no
+            others of their own.
     """
 
     network: GuideNetwork
@@ -46,6 +47,11 @@ class Guide:
     def networks(self) -> tuple[GuideNetwork, ...]:
         """The networks of all, its own first."""
         return (self.network, *(other.network for other in self.others))
+
+    @property
+    def common_margins(self) -> Tensor:
+        """The mean of all its guides' margins, float32 [N]: what one of them misjudges the others may not."""
+        return torch.stack([self.margins, *(other.margins for other in self.others)]).mean(dim=0)
 
     @cached_property
     def digest(self) -> str:
@@ -109,7 +115,7 @@ def _epoch(
     margins, total, order = torch.zeros(len(split), device=split.device), 0.0, torch.randperm(len(split), generator=rng)
     for rows in torch.split(order.to(split.device), spec.batch_size):
         labels = split.labels[rows]
-        images = _varied(to_signed_unit(split.images[rows]), rng, shift=spec.shift, flip=flip)
+        images = posed(to_signed_unit(split.images[rows]), rng, shift=spec.shift, flip=flip)
         logits = network(images.contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -126,18 +132,6 @@ def label_margins(logits: Tensor, labels: Tensor) -> Tensor:
     own = logits.gather(1, labels[:, None])
     others = logits.scatter(1, labels[:, None], -torch.inf)
     return own[:, 0] - others.amax(dim=1)
-
-
-def _varied(images: Tensor, rng: torch.Generator, *, shift: int, flip: bool) -> Tensor:
-    """Mirror each image or not, and shift it by up to ``shift`` pixels; what moves in is a reflection."""
-    count = len(images)
-    mirrored = (torch.rand(count, generator=rng) < 0.5).to(images.device)
-    if flip:
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    offsets = torch.randint(0, 2 * shift + 1, (2, count, 1), generator=rng).to(images.device)
-    if not shift:
-        return images
-    return windows(F.pad(images, (shift,) * 4, mode="reflect"), offsets[0], offsets[1], size=images.shape[2:])
 
 
 @torch.no_grad()

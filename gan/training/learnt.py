@@ -11,4 +11,5 @@ def learnt_images(split: Split, recipe: TrainingRecipe, guide: Guide | None) -> 
     """Give those of the training images that ``guide`` keeps for ``recipe``, in their order; all without a guide."""
     if guide is None:
         return split
-    return selected(split, guide.margins, recipe.selected_share, evenly=recipe.selected_evenly)
+    margins = guide.common_margins if recipe.selected_by_all else guide.margins
+    return selected(split, margins, recipe.selected_share, evenly=recipe.selected_evenly)

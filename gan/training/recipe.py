@@ -36,6 +36,8 @@ _LATER_FIELDS = (
     "start_discriminator",
     "more_guides",
     "selected_evenly",
+    "selected_by_all",
+    "head_start",
 )
 
 
@@ -78,10 +80,12 @@ class TrainingRecipe:
         start: digest of the trained generator whose weights are the first ones (:mod:`gan.training.start`); empty for
             random ones.
         start_discriminator: digest of the discriminator that goes on with it; empty for a new one.
-        more_guides: networks that are trained like ``guide``, and whose features the distance is taken of, too; they
-            choose no images.
+        more_guides: networks that are trained like ``guide``, and whose features the distance is taken of, too.
         selected_evenly: every class keeps that share; false: ``selected_share`` of all images are kept, whatever their
             class, and those of the classes that keep fewer are shown more often.
+        selected_by_all: the mean of all guides' margins says which images these are; false: the first guide's.
+        head_start: steps at the beginning in which only the discriminator learns: a new one knows nothing that could
+            guide a trained generator.
     """
 
     loss: str = "hinge"
@@ -115,6 +119,8 @@ class TrainingRecipe:
     start_discriminator: str = ""
     more_guides: tuple[GuideSpec, ...] = ()
     selected_evenly: bool = True
+    selected_by_all: bool = False
+    head_start: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discriminator_widths", tuple(self.discriminator_widths))
@@ -171,6 +177,11 @@ class TrainingRecipe:
     def _check_method(self) -> None:
         if self.method not in METHODS:
             raise SpecError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
+        if self.head_start < 0 or (self.head_start and self.method != "gan"):
+            raise SpecError(
+                f"head_start must be a number of steps, and 0 but for method=gan; got {self.head_start} with "
+                f"method={self.method}"
+            )
         if self.method == "vae" and (
             self.distillation is not None or self.dual_discriminator or self.mode_seeking_weight
         ):
@@ -193,6 +204,10 @@ class TrainingRecipe:
             )
         if not self.selected_evenly and self.selected_share == 1:
             raise SpecError("selected_evenly=false is for a selected_share below 1; got 1, which keeps every image")
+        if self.selected_by_all and (not self.more_guides or self.selected_share == 1):
+            raise SpecError(
+                "selected_by_all=true is for more_guides and a selected_share below 1; got one of them missing"
+            )
         named = (*(() if self.guide is None else (self.guide,)), *self.more_guides)
         if self.more_guides and (self.energy is None or len(set(named)) < len(named)):
             raise SpecError(

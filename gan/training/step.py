@@ -24,7 +24,8 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
     """Advance ``state`` by one step and return (discriminator loss, generator loss) as detached scalars.
 
     One generated batch serves both updates: the generator does not change between them, so one forward pass is enough.
-    An autoencoder without a discriminator has a discriminator loss of 0.
+    An autoencoder without a discriminator has a discriminator loss of 0, and so has a generator that still waits for
+    its discriminator (:attr:`TrainingRecipe.head_start`).
     """
     real, labels = state.batches.next(recipe.batch_size)
     device = real.device
@@ -44,6 +45,9 @@ def train_step(state: TrainingState, recipe: TrainingRecipe, *, bf16: bool) -> t
             d_loss = _discriminator_objective(state, recipe, real, labels, fake.detach(), fake_labels)
         judges = [judge for judge, _ in state.judges]
         _descend(state.discriminator_optimizer, d_loss, judges, recipe.gradient_clip)
+        if state.step < recipe.head_start:
+            state.step += 1
+            return d_loss.detach(), torch.zeros((), device=device)
         for judge in judges:
             judge.requires_grad_(False)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):

@@ -16,8 +16,10 @@ from gan.guide import (
     train_guide,
 )
 from gan.guide.files import guide_key, read_guide
+from gan.guide.network import build_guide_network
+from gan.guide.poses import posed
+from gan.guide.spec import NETWORKS
 from gan.guide.train import _epoch, label_margins
-from gan.guide.train import _varied as shifted
 from gan.spec import GeneratorSpec
 from gan.training import Progressive, TrainingBudget, TrainingRecipe, train_generator
 
@@ -65,7 +67,7 @@ def test_early_epochs_do_not_count(tiny_dataset: ImageDataset, monkeypatch: pyte
 
 def test_shifts_move_an_image_by_whole_pixels() -> None:
     images = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8)
-    found = shifted(images, torch.Generator().manual_seed(0), shift=2, flip=False)
+    found = posed(images, torch.Generator().manual_seed(0), shift=2, flip=False)
     for image, moved in zip(images, found, strict=True):
         inner = moved[:, 2:6, 2:6]
         assert any(
@@ -183,6 +185,7 @@ def test_the_distance_changes_what_is_learnt(
         ({"energy": None, "selected_share": 1.0}, "a guide is needed"),
         ({"selected_share": 0.0}, "selected_share"),
         ({"selected_share": 1.0, "selected_evenly": False}, "selected_evenly=false is for a selected_share below 1"),
+        ({"selected_by_all": True}, "selected_by_all=true is for more_guides"),
         ({"method": "vae", "auxiliary_weight": 0.0}, "method=vae draws none"),
     ],
 )
@@ -200,7 +203,7 @@ def test_a_recipe_and_its_guide_come_together(
 
 
 def test_recipes_without_a_guide_keep_their_digest() -> None:
-    assert {"guide", "energy", "selected_share", "selected_evenly"}.isdisjoint(TrainingRecipe().form)
+    assert {"guide", "energy", "selected_share", "selected_evenly", "selected_by_all"}.isdisjoint(TrainingRecipe().form)
     assert RECIPE.form["guide"]["widths"] == (4, 6, 8)
 
 
@@ -209,3 +212,43 @@ def test_an_energy_without_moments_keeps_its_digest() -> None:
     recipe = TrainingRecipe(guide=GuideSpec(), energy=EnergySettings(weight=20.0))
     assert "moments" not in recipe.form["energy"]
     assert "moments" in replace(recipe, energy=EnergySettings(weight=20.0, moments=0.2)).form["energy"]
+
+
+def test_a_guide_of_the_first_kind_keeps_its_digest() -> None:
+    """As it was before there was another one, by itself and among a recipe's others."""
+    assert GuideSpec().digest == "0fb6a9577a2b3fa69d55776c128651e5f59b9cfebbb2d420710d8c2cbb8a02a8"
+    recipe = TrainingRecipe(guide=GuideSpec(), energy=ENERGY, more_guides=(GuideSpec(seed=6),))
+    assert all("network" not in form for form in (recipe.form["guide"], *recipe.form["more_guides"]))
+    other = replace(recipe, more_guides=(GuideSpec(seed=6, network="averaged"),))
+    assert [form["network"] for form in other.form["more_guides"]] == ["averaged"]
+    assert other.digest != recipe.digest
+
+
+def test_both_kinds_of_guide_have_maps_of_one_shape_and_see_other_things(tiny_dataset: ImageDataset) -> None:
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    found = [build_guide_network(replace(SPEC, network=kind), tiny_dataset, device=CPU) for kind in NETWORKS]
+    strided, averaged = (network.eval().maps(images) for network in found)
+    assert [maps.shape for maps in strided] == [maps.shape for maps in averaged]
+    assert [maps.shape[1:] for maps in strided] == [(4, 8, 8), (6, 4, 4), (8, 2, 2)]
+    last = strided[-1]
+    assert torch.allclose(found[0].logits(last), found[0].head(last.flatten(2).max(dim=2).values))
+    assert torch.allclose(found[1].logits(last), found[1].head(last.flatten(2).mean(dim=2)))
+
+
+def test_the_averaged_kind_looks_at_every_pixel_before_it_halves(tiny_dataset: ImageDataset) -> None:
+    network = build_guide_network(replace(SPEC, network="averaged"), tiny_dataset, device=CPU).eval()
+    sizes = list[int]()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda _module, given, _found: sizes.append(given[0].shape[-1]))
+    network(torch.zeros(1, 3, 16, 16))
+    assert sizes == [16, 8, 4, 4, 2, 2]
+
+
+def test_the_averaged_kind_learns_too(tiny_dataset: ImageDataset) -> None:
+    assert train_guide(replace(SPEC, network="averaged", epochs=12), tiny_dataset, device=CPU).accuracy == 1.0
+
+
+def test_there_are_two_kinds_of_guide() -> None:
+    with pytest.raises(SpecError, match="one of strided, averaged; got 'square'"):
+        GuideSpec(network="square")

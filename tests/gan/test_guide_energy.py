@@ -8,6 +8,7 @@ from gan.data import ImageDataset
 from gan.errors import SpecError
 from gan.guide import EnergyDistance, EnergySettings, Guide, GuideSpec, train_guide
 from gan.guide.energy import _varied, _whitening, distances
+from gan.guide.poses import posed
 
 CPU = torch.device("cpu")
 SPEC = GuideSpec(widths=(4, 6, 8), epochs=4, batch_size=8, learning_rate=0.05, shift=1)
@@ -227,3 +228,36 @@ def test_impossible_distances_are_refused(wrong: dict[str, float], said: str) ->
 )
 def test_limits_of_distances_are_allowed(right: dict[str, float]) -> None:
     assert replace(ENERGY, **right) != ENERGY  # type: ignore[arg-type]
+
+
+def test_guides_may_look_at_images_in_other_places(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    moving = replace(ENERGY, shift=3)
+    still, moved = energy_of(guide, tiny_dataset), energy_of(guide, tiny_dataset, moving)
+    images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(4)) * 2 - 1
+
+    def seen(energy: EnergyDistance, seed: int) -> torch.Tensor:
+        return energy.posed(images, torch.Generator().manual_seed(seed))
+
+    assert seen(still, 0) is images
+    assert not torch.equal(seen(moved, 0), seen(moved, 1))
+    assert torch.equal(seen(moved, 0), posed(images, torch.Generator().manual_seed(0), shift=3, flip=False))
+    mirroring = EnergyDistance(guide.network, tiny_dataset.train, num_classes=2, settings=moving, mirrored=True)
+    assert torch.equal(seen(mirroring, 0), posed(images, torch.Generator().manual_seed(0), shift=3, flip=True))
+    for energy in (still, moved, energy_of(guide, tiny_dataset, moving)):  # real images: moved too, always alike
+        assert torch.equal(energy._real[0], still._real[0]) == (energy is still)
+    assert torch.equal(energy_of(guide, tiny_dataset, moving)._real[0], moved._real[0])
+
+
+def test_what_is_not_moved_by_hand_is_moved_by_the_distance(guide: Guide, tiny_dataset: ImageDataset) -> None:
+    """With maps it takes images as they are: whoever made these has moved them."""
+    moved = energy_of(guide, tiny_dataset, replace(ENERGY, shift=3))
+    images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(4)) * 2 - 1
+    labels = torch.tensor([0, 1] * 4)
+    rng = torch.Generator().manual_seed(2)
+    found = moved(images, labels, rng)
+    again = energy_of(guide, tiny_dataset, replace(ENERGY, shift=3))
+    rng = torch.Generator().manual_seed(2)
+    there = again.posed(images, rng)
+    assert torch.equal(found, again(there, labels, rng, again.maps(there)))
+    with pytest.raises(SpecError, match="shift must be at least 0 pixels; got -1"):
+        replace(ENERGY, shift=-1)

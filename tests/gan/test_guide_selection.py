@@ -9,7 +9,7 @@ import torch
 
 from gan.data import ImageDataset, Split
 from gan.errors import SpecError
-from gan.guide import GuideSpec, evened, selected, train_guide
+from gan.guide import EnergySettings, GuideSpec, evened, selected, train_guide
 from gan.spec import GeneratorSpec
 from gan.training import TrainingRecipe, learnt_images
 from gan.training.state import build_state
@@ -69,3 +69,25 @@ def test_training_by_one_margin_shows_every_class_as_often(
     assert learnt_images(train, TrainingRecipe(), None) is train
     state = build_state(tiny_spec, recipe, tiny_dataset, seed=0, device=CPU, guide=surer)
     assert state.batches.next(2 * count)[1].bincount().tolist() == [count, count]
+
+
+def test_images_may_be_chosen_by_what_all_guides_think(tiny_dataset: ImageDataset) -> None:
+    train = tiny_dataset.train
+    first = replace(train_guide(SPEC, tiny_dataset, device=CPU), margins=torch.arange(float(len(train))))
+    other = replace(first, margins=-1.5 * torch.arange(float(len(train))))
+    both = replace(first, others=(other,))
+    assert both.common_margins.tolist() == [-0.25 * place for place in range(len(train))]
+    recipe = TrainingRecipe(
+        discriminator_widths=(8, 8),
+        batch_size=8,
+        guide=SPEC,
+        selected_share=0.5,
+        energy=EnergySettings(),
+        more_guides=(replace(SPEC, seed=6),),
+    )
+    last, early = (
+        learnt_images(train, replace(recipe, selected_by_all=by_all), both).images for by_all in (False, True)
+    )
+    assert torch.equal(last, selected(train, first.margins, 0.5).images)
+    assert torch.equal(early, selected(train, -first.margins, 0.5).images)
+    assert not torch.equal(last, early)

@@ -199,5 +199,7 @@ def test_projections_have_bounds() -> None:
 def test_what_came_later_leaves_digests_as_they_were() -> None:
     recipe = replace(RECIPE, more_guides=(), energy=ENERGY)
     assert "more_guides" not in recipe.form
-    assert {"projections", "bf16", "guides_per_step", "moments_rate", "quarters"}.isdisjoint(recipe.form["energy"])
+    assert {"projections", "bf16", "guides_per_step", "moments_rate", "quarters", "shift"}.isdisjoint(
+        recipe.form["energy"]
+    )
     assert RECIPE.form["more_guides"][0]["widths"] == (4, 4, 4)

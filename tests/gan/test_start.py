@@ -23,6 +23,7 @@ from gan.training import (
 )
 from gan.training.start import begin_from
 from gan.training.state import build_state
+from gan.training.step import train_step
 
 CPU = torch.device("cpu")
 RECIPE = TrainingRecipe(batch_size=8, discriminator_widths=(8, 8), ema_decay=0.9, bf16=False)
@@ -143,3 +144,31 @@ def test_a_checkpoint_without_a_discriminator_says_so(
         torch.save(content, path)
         with pytest.raises(DamagedCheckpointError, match="with a discriminator"):
             checkpoint_discriminator(path)
+
+
+def test_a_new_discriminator_may_learn_first(tiny_spec: GeneratorSpec, tiny_dataset: ImageDataset) -> None:
+    waiting = replace(RECIPE, head_start=2)
+    state = build_state(tiny_spec, waiting, tiny_dataset, seed=5, device=CPU)
+
+    def weights(module: torch.nn.Module) -> list[torch.Tensor]:
+        return [value.detach().clone() for value in module.parameters()]
+
+    def moved(before: list[torch.Tensor], module: torch.nn.Module) -> bool:
+        return any(not torch.equal(old, new) for old, new in zip(before, module.parameters(), strict=True))
+
+    generator, average, judge = (weights(part) for part in (state.generator, state.average, state.discriminator))
+    for _ in range(2):
+        assert train_step(state, waiting, bf16=False)[1] == 0
+        assert moved(judge, state.discriminator)
+        assert not moved(generator, state.generator)
+        assert not moved(average, state.average)
+        judge = weights(state.discriminator)
+    assert state.step == 2
+    assert train_step(state, waiting, bf16=False)[1] != 0
+    assert moved(generator, state.generator)
+    assert moved(average, state.average)
+    assert moved(judge, state.discriminator)
+    assert "head_start" not in RECIPE.form
+    for wrong in ({"head_start": -1}, {"head_start": 1, "method": "vae_gan"}):
+        with pytest.raises(SpecError, match="head_start must be a number of steps, and 0 but for method=gan"):
+            replace(RECIPE, **wrong)  # type: ignore[arg-type]
